@@ -1,0 +1,1 @@
+"""DeftMail: email hosting for companies."""
