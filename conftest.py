@@ -1,0 +1,59 @@
+"""The test database is made and migrated by its owner; every test then runs as `deftmail_app`, under row security."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+    """One database per worker, made by `deftmail_owner`; all three aliases then point to it."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    with django_db_blocker.unblock():
+        owner = connections["owner"]
+        name = f"test_{owner.settings_dict['NAME']}_{worker}"
+        with owner.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        original = {alias: connections[alias].settings_dict["NAME"] for alias in connections}
+        for alias in connections:
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = name
+        call_command("setup", verbosity=0)
+        connections["owner"].close()
+    yield
+    with django_db_blocker.unblock():
+        for alias in connections:
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = original[alias]
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connections["owner"].close()
+
+
+def _flush_as_owner(self: Any) -> None:
+    """Replaces the flush of TransactionTestCase: `deftmail_app` may not TRUNCATE, and plans are data of migrations."""
+    from django.db import connections
+
+    keep = {"plans", "django_migrations", "django_content_type"}
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("select tablename from pg_tables where schemaname = 'public'")
+        names = ", ".join(f'"{row[0]}"' for row in cursor.fetchall() if row[0] not in keep)
+        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    connections["owner"].close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _owner_flushes() -> Iterator[None]:
+    from django.test import TransactionTestCase
+
+    original = TransactionTestCase._fixture_teardown
+    TransactionTestCase._fixture_teardown = _flush_as_owner  # type: ignore[method-assign]
+    yield
+    TransactionTestCase._fixture_teardown = original  # type: ignore[method-assign]

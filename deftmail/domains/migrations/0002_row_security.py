@@ -1,0 +1,9 @@
+from django.db import migrations
+
+from deftmail.kit.rls import EnableRLS
+
+
+class Migration(migrations.Migration):
+    dependencies = [("domains", "0001_initial"), ("tenants", "0002_row_security")]
+
+    operations = [EnableRLS("domains", mta=True)]

@@ -1,0 +1,59 @@
+"""Enqueue a job in the caller's transaction, in web and worker alike.
+
+Inside the stock worker `.defer()` uses the worker's own pool: after a rollback the job would still exist. This helper
+goes through Django's connection everywhere, so a job exists exactly when the change that asked for it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from procrastinate import exceptions
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.manager import JobManager
+from procrastinate.tasks import Task, configure_task
+
+_manager = JobManager(DjangoConnector(alias="default"))
+
+RETRY_WAITS = (2, 5, 15, 60, 300, 900, 3600)
+"""Seconds between attempts of engine work: quick at first (a restart), then patient (an outage)."""
+
+
+def enqueue(
+    task: Task[Any, Any, Any],
+    *,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    schedule_at: datetime | None = None,
+    **kwargs: Any,
+) -> bool:
+    """Defer `task(**kwargs)` (JSON values only, never a secret). False when the same `queueing_lock` already waits."""
+    deferrer = configure_task(
+        name=task.name,
+        job_manager=_manager,
+        queue=task.queue,
+        lock=lock or task.lock,
+        queueing_lock=queueing_lock or task.queueing_lock,
+        schedule_at=schedule_at,
+        priority=task.priority,
+    )
+    try:
+        # A taken queueing lock is a unique violation, which would abort the caller's transaction: own savepoint.
+        with transaction.atomic():
+            deferrer.defer(**kwargs)
+    except exceptions.AlreadyEnqueued:
+        return False
+    return True
+
+
+def wait_before(attempt: int) -> int:
+    """Seconds to wait before attempt number `attempt` (1 is the first retry)."""
+    return RETRY_WAITS[min(max(attempt, 1), len(RETRY_WAITS)) - 1]
+
+
+def on_commit(function: Callable[[], None]) -> None:
+    """Run after the outermost transaction commits: side effects nobody may see of a rolled-back change."""
+    transaction.on_commit(function)

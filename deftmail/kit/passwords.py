@@ -1,0 +1,64 @@
+"""The one form of a password hash: `$2b$12$…`, what mail engines and Django both can check.
+
+bcrypt reads at most 72 bytes and bcrypt 5 refuses more; forms say so (`PasswordTooLong`), nothing is cut silently.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import bcrypt
+from django.contrib.auth.hashers import BCryptPasswordHasher
+
+COST = 12
+MAX_BYTES = 72
+
+
+def fits(password: str) -> bool:
+    """True when bcrypt can read the whole password (72 bytes of UTF-8, no NUL)."""
+    return 0 < len(password.encode()) <= MAX_BYTES and "\0" not in password
+
+
+def hash_password(password: str) -> str:
+    """Return `$2b$12$…`. Raises ValueError over 72 bytes: check `fits` first."""
+    if not fits(password):
+        raise ValueError("a password is 1 to 72 bytes of UTF-8 without NUL")
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Check in constant time. False for over-long passwords and for anything that is not a bcrypt hash."""
+    if not fits(password) or not hashed.startswith("$2"):
+        return False
+    try:
+        return bcrypt.checkpw(password.encode(), hashed.encode())
+    except ValueError:
+        return False
+
+
+class Bcrypt12Hasher(BCryptPasswordHasher):
+    """Django's stock bcrypt, whose stored form is `bcrypt$` + `$2b$12$…`: a mailbox and its User share one hash.
+
+    Not BCryptSHA256: mail engines cannot check a pre-hashed password, and two hashes would double sign-in's cost.
+    """
+
+    rounds = COST
+
+    def verify(self, password: str, encoded: str) -> bool:
+        # bcrypt 5 raises over 72 bytes; at sign-in that is simply the wrong password.
+        return fits(password) and super().verify(password, encoded)
+
+
+def same_secret(left: str, right: str) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def from_hash(hashed: str) -> str:
+    """The Django form of a bare `$2b$` hash."""
+    return f"{Bcrypt12Hasher.algorithm}${hashed}"
+
+
+def bare_hash(stored: str) -> str:
+    """The `$2b$…` part of Django's stored form: what `mail_users.password_hash` holds."""
+    return stored.partition("$")[2]

@@ -1,0 +1,56 @@
+"""Mailboxes: where mail for an address goes and who may sign in to it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Ceil, Lower
+from django.utils.translation import gettext_lazy as _
+
+from deftmail.domains.models import Domain
+from deftmail.kit.models import Stamped, Synced
+from deftmail.tenants.models import Tenant, User
+
+
+class MailUser(Stamped, Synced):
+    """A mailbox. `password_hash` is `$2b$12$…`, what the gate checks for IMAP, submission and sign-in."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        DISABLED = "disabled", _("Disabled")  # by the owner: no sign-in, no sending
+        SUSPENDED = "suspended", _("Suspended")  # by abuse or operator: sending stops, nothing else
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    user = models.OneToOneField(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="mailbox", db_constraint=False
+    )
+    email = models.EmailField(max_length=254, unique=True, help_text="Lower case, A-labels.")
+    display_name = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
+    status_reason = models.TextField(blank=True, default="")
+    refuse_when_disabled = models.BooleanField(default=False)
+    password_hash = models.CharField(max_length=60)
+    quota_mb = models.IntegerField(null=True, blank=True, default=1024, help_text="MiB; null is unlimited.")
+    used_bytes = models.BigIntegerField(default=0)
+    used_quota_mb = models.GeneratedField(
+        expression=Ceil(models.F("used_bytes") / 1048576.0), output_field=models.IntegerField(), db_persist=True
+    )
+    used_at = models.DateTimeField(null=True, blank=True, help_text="When usage was read from the engine.")
+    last_login_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "mail_users"
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "id"), name="mail_users_tenant_id"),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="mail_users_email_lower"),
+            models.CheckConstraint(
+                condition=models.Q(password_hash__regex=r"^\$2b\$\d\d\$.{53}$"), name="mail_users_bcrypt"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("tenant", "email"), name="idx_mail_users_tenant"),
+            models.Index(fields=("domain", "email"), name="idx_mail_users_domain"),
+        )
+
+    def __str__(self) -> str:
+        return self.email

@@ -1,0 +1,208 @@
+"""Django's settings, made from the typed ones of `deftmail.kit.conf`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.constants import NONCE, NONE, SELF
+from django.utils.translation import gettext_lazy as _
+from psycopg.conninfo import conninfo_to_dict
+
+from deftmail.kit.conf import ROOT, conf
+
+SECRET_KEY = conf.secret_key.get_secret_value()
+DEBUG = False
+_local = not conf.is_production
+ALLOWED_HOSTS = ["*"] if _local else [conf.base_url.split("//", 1)[-1].split("/")[0].split(":")[0]]
+CSRF_TRUSTED_ORIGINS = [conf.base_url]
+
+INSTALLED_APPS = [
+    "deftmail.kit",
+    "deftmail.tenants",
+    "deftmail.engine",
+    "deftmail.domains",
+    "deftmail.mailboxes",
+    "deftmail.sending",
+    "deftmail.webmail",
+    "deftmail.api",
+    "deftmail.gate",
+    "deftmail.ops",
+    "deftmail.web",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.forms",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "django_structlog",
+    "ninja",
+    "procrastinate.contrib.django",
+]
+
+MIDDLEWARE = [
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "deftmail.kit.middleware.RefusalMiddleware",
+    "deftmail.kit.middleware.RateLimitMiddleware",
+]
+
+ROOT_URLCONF = "deftmail.urls"
+ASGI_APPLICATION = "deftmail.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "django.template.context_processors.tz",
+                "deftmail.kit.context.page",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+
+def _database(url: str, **options: Any) -> dict[str, Any]:
+    info = conninfo_to_dict(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": info.get("dbname"),
+        "USER": info.get("user"),
+        "PASSWORD": info.get("password"),
+        "HOST": info.get("host"),
+        "PORT": str(info.get("port", "")),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "OPTIONS": options,
+    }
+
+
+# A pool, not CONN_MAX_AGE: under ASGI kept connections pile up one per thread. `timeout` bounds the wait of a page.
+_POOL = {"min_size": 1, "max_size": 10, "timeout": 5}
+DATABASES = {
+    "default": _database(conf.database_url.get_secret_value(), pool=_POOL),
+    "system": _database(conf.database_system_url.get_secret_value(), pool={**_POOL, "max_size": 4, "min_size": 0}),
+}
+if conf.database_owner_url:
+    # lock_timeout: a migration that waits for a busy table gives up instead of stopping everybody behind it.
+    DATABASES["owner"] = _database(conf.database_owner_url.get_secret_value(), options="-c lock_timeout=5s")
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": conf.cache_url}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "dm_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_NAME = "dm_csrf"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "deftmail.kit.views.csrf_failure"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = conf.is_production
+SECURE_HSTS_SECONDS = 63072000 if conf.is_production else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = conf.is_production
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if conf.trusted_proxies else None
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# One attachment chunk above our 25 MB of attachments; each upload view checks its own bound again.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+DATA_UPLOAD_MAX_NUMBER_FILES = 30
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "frame-src": [SELF],
+        "manifest-src": [SELF],
+        "worker-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["deftmail.tenants.signin.PasswordBackend"]
+PASSWORD_HASHERS = ["deftmail.kit.passwords.Bcrypt12Hasher"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "deftmail.tenants.passwords.StrengthValidator"}]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_RATE_LIMITS = False  # ours cover every route with one atomic script (kit.ratelimit)
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_ADAPTER = "deftmail.tenants.signin.AccountAdapter"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = conf.base_url.split(":", 1)[0]
+ALLAUTH_TRUSTED_PROXY_COUNT = conf.trusted_proxies
+
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST, _sep, _email_port = conf.smtp_system.rpartition(":")
+EMAIL_PORT = int(_email_port)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = f"DeftMail <no-reply@{conf.operator_domain}>"
+SERVER_EMAIL = f"no-reply@{conf.operator_domain}"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [ROOT / "deftmail" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ROOT / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600 if _local else 31536000
+
+PROCRASTINATE_IMPORT_PATHS = [
+    "deftmail.domains.tasks",
+    "deftmail.mailboxes.tasks",
+    "deftmail.tenants.tasks",
+    "deftmail.ops.tasks",
+]
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "tasks"
+PROCRASTINATE_WORKER_DEFAULTS = {
+    "concurrency": 4,
+    "delete_jobs": "successful",
+    "shutdown_graceful_timeout": 20,
+    "fetch_job_polling_interval": 5,
+}
+
+LOGGING_CONFIG = "deftmail.kit.logs.configure"
+LOGGING: dict[str, Any] = {}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SILENCED_SYSTEM_CHECKS = ["security.W004"]

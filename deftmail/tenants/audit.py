@@ -1,0 +1,53 @@
+"""The log of acts: one row, in the transaction of the act itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from deftmail.tenants.actor import Actor
+from deftmail.tenants.models import AuditLog
+
+_SECRET = ("password", "secret", "token", "key", "hash")
+
+
+def record(
+    actor: Actor,
+    action: str,
+    target: models.Model | None = None,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **details: Any,
+) -> None:
+    """Write one act (`domain.added`, past tense). Call inside `tenant_tx`, beside the write it tells of."""
+    body: dict[str, Any] = {**details}
+    if before is not None:
+        body["before"] = _plain(before)
+    if after is not None:
+        body["after"] = _plain(after)
+    AuditLog.objects.create(
+        tenant_id=actor.tenant_id,
+        user_id=actor.user_id,
+        actor=actor.label[:255],
+        action=action,
+        target_type=target._meta.model_name or "" if target is not None else "",
+        target_id=target.pk if target is not None and isinstance(target.pk, UUID) else None,
+        target=str(target)[:320] if target is not None else "",
+        details=body,
+        ip_address=actor.ip or None,
+        request_id=actor.request_id[:64],
+    )
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON values only, and nothing secret even by mistake."""
+    return {
+        name: "(hidden)" if any(word in name for word in _SECRET) else _json(value) for name, value in values.items()
+    }
+
+
+def _json(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, type(None), list, dict)) else str(value)

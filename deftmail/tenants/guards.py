@@ -1,0 +1,81 @@
+"""What stands before every signed-in page: who asks, may he, and only his company's rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django.template.response import SimpleTemplateResponse
+
+from deftmail.kit.middleware import limited
+from deftmail.kit.net import client_ip
+from deftmail.kit.tenancy import tenant_tx
+from deftmail.tenants.actor import Actor
+from deftmail.tenants.models import Membership
+from deftmail.tenants.policies import Action
+
+
+def actor_of(request: HttpRequest) -> Actor | None:
+    """The signed-in person as an actor, read once a request; None for a guest or a person without a company."""
+    cached: Actor | None | bool = getattr(request, "_actor", False)
+    if not isinstance(cached, bool):
+        return cached
+    actor: Actor | None = None
+    if request.user.is_authenticated:
+        membership = Membership.objects.filter(user_id=request.user.pk).first()  # tenant-scope: one row per user
+        if membership is not None:
+            actor = Actor.person(
+                membership.tenant_id,
+                membership.role,
+                request.user.pk,
+                request.user.email,
+                ip=client_ip(request) or None,
+                request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+            )
+    request._actor = actor  # type: ignore[attr-defined]
+    return actor
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page and back; an htmx request navigates the whole page."""
+    url = f"{resolve_url('account_login')}?next={quote(request.get_full_path())}"
+    if getattr(request, "htmx", False):
+        response = HttpResponse(status=200)
+        response["HX-Redirect"] = url
+        return response
+    return redirect(url)
+
+
+def signed_in(
+    action: Action, *, limit: str = "page", transaction: bool = True
+) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
+    """Guard a view `view(request, actor, …)`: signed in, allowed `action`, counted against `limit`.
+
+    With `transaction` the view and its template run inside the company's `tenant_tx`. Views that call the mail engine
+    take `transaction=False` and open short blocks themselves.
+    """
+
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            actor = actor_of(request)
+            if actor is None:
+                return to_sign_in(request)
+            actor.require(action)
+            if not transaction:
+                return view(request, actor, *args, **kwargs)
+            with tenant_tx(actor.tenant_id):
+                response = view(request, actor, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()  # a lazy template would query outside the company's transaction
+            return response
+
+        guarded.needs = action  # type: ignore[attr-defined]  # read by the generated tests
+        return limited(limit)(guarded)
+
+    return decorate

@@ -1,0 +1,202 @@
+"""Companies, their people, plans, keys and the log of acts."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from deftmail.kit.models import Stamped
+
+
+class Plan(models.Model):
+    """What can be bought. Data, not code: an operator edits the rows. Null means unlimited."""
+
+    slug = models.SlugField(primary_key=True, max_length=50)
+    name = models.CharField(max_length=100)
+    price_cents = models.IntegerField(null=True, blank=True, help_text="US cents a month; null: by agreement.")
+    open_for_signup = models.BooleanField(default=False)
+    rank = models.IntegerField(default=0)
+    max_domains = models.IntegerField(null=True, blank=True)
+    max_mailboxes = models.IntegerField(null=True, blank=True)
+    max_users_per_domain = models.IntegerField(null=True, blank=True)
+    mailbox_quota_mb = models.IntegerField(null=True, blank=True)
+    recipients_per_mailbox_day = models.IntegerField(null=True, blank=True)
+    recipients_per_domain_day = models.IntegerField(null=True, blank=True)
+    api_access = models.BooleanField(default=False)
+    support = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "plans"
+        ordering = ("rank",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Looks people up by address, whatever its case."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """A person who signs in: an owner, an admin, or the person of a mailbox. One password for all of it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=255, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_operator = models.BooleanField(default=False, help_text="Staff of the installation, not of a company.")
+    recovery_email = models.EmailField(max_length=254, blank=True)
+    recovery_email_verified_at = models.DateTimeField(null=True, blank=True)
+    terms_version = models.CharField(max_length=20, blank=True)
+    privacy_version = models.CharField(max_length=20, blank=True)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    date_joined = models.DateTimeField(default=now)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        db_table = "users"
+        constraints = (models.CheckConstraint(condition=models.Q(email=Lower("email")), name="users_email_lower"),)
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name.split(" ")[0] if self.name else self.email
+
+
+class Tenant(Stamped):
+    """A company. The ceilings are its own, copied from its plan and changed by an operator; null is unlimited."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    company_name = models.CharField(max_length=255)
+    owner_email = models.EmailField(max_length=254, unique=True)
+    owner_name = models.CharField(max_length=255, blank=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, db_column="plan", related_name="+")
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
+    status_reason = models.TextField(blank=True, default="")
+    max_domains = models.IntegerField(null=True, blank=True)
+    max_mailboxes = models.IntegerField(null=True, blank=True)
+    max_users_per_domain = models.IntegerField(null=True, blank=True)
+    mailbox_quota_mb = models.IntegerField(null=True, blank=True)
+    recipients_per_mailbox_day = models.IntegerField(null=True, blank=True)
+    recipients_per_domain_day = models.IntegerField(null=True, blank=True)
+    api_access = models.BooleanField(default=False)
+    trial_ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "tenants"
+
+    def __str__(self) -> str:
+        return self.company_name
+
+
+class Role(models.TextChoices):
+    """What a person may do in the company; see `policies.py`."""
+
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    USER = "user", _("User")
+
+
+class Membership(models.Model):
+    """A person belongs to one company. Read before a company is known, so it has no row policy."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="membership")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "memberships"
+        constraints = (models.UniqueConstraint(fields=("tenant", "user"), name="memberships_tenant_user"),)
+
+
+class PendingSignup(models.Model):
+    """A sign-up whose address is not proven: it reserves nothing and becomes rows only by its link."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    token_hash = models.CharField(max_length=64, unique=True)
+    email = models.EmailField(max_length=254, db_index=True)
+    company_name = models.CharField(max_length=255)
+    owner_name = models.CharField(max_length=255)
+    password = models.CharField(max_length=128)
+    plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="+")
+    terms_version = models.CharField(max_length=20)
+    privacy_version = models.CharField(max_length=20)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "pending_signups"
+
+
+class ApiKey(models.Model):
+    """A bearer key of the API, kept as a SHA-256 (192 bits of entropy need no slow hash)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=24)
+    key_hash = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=50), default=list)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "api_keys"
+        indexes = (models.Index(fields=("tenant", "created_at"), name="api_keys_tenant"),)
+
+
+class AuditLog(models.Model):
+    """One act: who, from where, what, before and after. Append-only for every runtime role."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    # The composite key to memberships (migration 0002) nulls this column, and only this, when the person leaves.
+    user = models.ForeignKey(
+        User, on_delete=models.DO_NOTHING, null=True, blank=True, related_name="+", db_constraint=False
+    )
+    actor = models.CharField(max_length=255, help_text="Who, in words that outlive the person's row.")
+    action = models.CharField(max_length=100)
+    target_type = models.CharField(max_length=50, blank=True)
+    target_id = models.UUIDField(null=True, blank=True)
+    target = models.CharField(max_length=320, blank=True, help_text="The object's name at that time.")
+    details = models.JSONField(default=dict)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "audit_logs"
+        indexes = (
+            models.Index(fields=("tenant", "-created_at", "-id"), name="idx_audit_logs_tenant"),
+            models.Index(fields=("tenant", "target_id"), name="idx_audit_logs_target"),
+        )

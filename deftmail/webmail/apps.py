@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class WebmailConfig(AppConfig):
+    name = "deftmail.webmail"
