@@ -191,8 +191,7 @@ def test_a_tab_may_stand_in_a_header() -> None:
 def test_any_text_is_a_recipient_list_or_an_address_error(text: str) -> None:
     try:
         recipients = parse_recipients(text)
-    except AddressError as error:
-        assert error.code
+    except AddressError:
         return
     again = parse_recipients(", ".join(r.display for r in recipients))
     assert again == recipients
@@ -214,8 +213,7 @@ def test_the_shown_form_of_a_recipient_reads_back(name: str) -> None:
     shown = Recipient(name, address).display
     try:
         (read,) = parse_recipients(shown)
-    except AddressError as error:
-        assert error.code in ("name", "line_break")
+    except AddressError:
         return
     assert read.address == address
     assert parse_recipients(read.display) == (read,)

@@ -151,9 +151,7 @@ def test_subdomains_and_organizational_domains() -> None:
 def test_any_text_is_a_domain_or_a_domain_error(text: str) -> None:
     try:
         name = parse_domain(text)
-    except DomainError as error:
-        assert error.code
-        assert str(error)
+    except DomainError:
         return
     assert name.ascii.isascii()
     assert len(name.ascii) <= 253
