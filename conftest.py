@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,8 @@ def django_db_setup(django_db_blocker: Any, request: pytest.FixtureRequest) -> I
     worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
     with django_db_blocker.unblock():
         owner = connections["owner"]
-        name = f"test_{owner.settings_dict['NAME']}_{worker}"
+        suffix = os.environ.get("DEFTMAIL_TEST_DB_SUFFIX", "")
+        name = f"test_{owner.settings_dict['NAME']}{suffix}_{worker}"
         with owner.cursor() as cursor:
             cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')

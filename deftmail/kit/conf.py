@@ -41,6 +41,7 @@ class Conf(BaseSettings):
     base_url: str = Field(description="Where people reach the web, without a trailing slash.")
     web_host: str = Field("127.0.0.1", description="Address the web process binds.")
     web_port: int = Field(8000, description="Port the web process binds.")
+    web_workers: int = Field(1, description="Web processes; each holds a database pool of 10.")
     trusted_proxies: int = Field(0, description="Number of reverse proxies whose X-Forwarded-For entry is believed.")
     dns_servers: str = Field("", description="Comma separated host:port of resolvers for DNS checks; empty: the system's.")
     support_email: str = Field("support@deftmail.test", description="Shown where a person needs a human.")
@@ -67,7 +68,6 @@ class Conf(BaseSettings):
     gate_policy: str = Field("127.0.0.1:10031", description="host:port of Postfix's policy service.")
     gate_http: str = Field("127.0.0.1:10032", description="host:port of the gate's health page.")
     outbox_dir: str = Field("", description="Maildir of caught outside mail (local and test mode).")
-    metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token for /metrics; empty: loopback only.")
 
     @field_validator("base_url")
     @classmethod

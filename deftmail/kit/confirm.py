@@ -1,0 +1,67 @@
+"""Asking by typing, for what destroys for good. A dialog where scripts run, a page of its own where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from deftmail.kit.htmx import is_fragment
+
+
+class ConfirmForm(forms.Form):
+    """One field that must hold `phrase` (case and spaces around it do not count)."""
+
+    confirm = forms.CharField(max_length=255)
+
+    def __init__(self, *args: Any, phrase: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.phrase = phrase
+        field = self.fields["confirm"]
+        field.label = _("Type %(phrase)s to confirm") % {"phrase": phrase}
+        field.error_messages["required"] = _("Type %(phrase)s here to confirm.") % {"phrase": phrase}
+        field.widget.attrs.update(
+            {
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "data-confirm-phrase": phrase,
+            }
+        )
+
+    def clean_confirm(self) -> str:
+        """The phrase, or an error that names it."""
+        typed: str = self.cleaned_data["confirm"]
+        if typed.strip().casefold() != self.phrase.casefold():
+            raise forms.ValidationError(_("This is not %(phrase)s. Nothing was changed.") % {"phrase": self.phrase})
+        return typed
+
+
+def confirm_page(
+    request: HttpRequest,
+    form: ConfirmForm,
+    *,
+    title: str | Promise,
+    submit: str | Promise,
+    cancel_url: str,
+    lines: Sequence[str | Promise] = (),
+    layout: str = "layouts/console.html",
+    action: str = "",
+) -> HttpResponse:
+    """The question: what will be destroyed (`lines`), the form, the way back. 422 when what was typed is wrong."""
+    context = {
+        "form": form,
+        "title": title,
+        "submit": submit,
+        "cancel_url": cancel_url,
+        "lines": lines,
+        "layout": layout,
+        "action": action or request.get_full_path(),
+    }
+    template = "ui/confirm_dialog.html" if is_fragment(request) else "ui/confirm_page.html"
+    return render(request, template, context, status=422 if form.is_bound and form.errors else 200)

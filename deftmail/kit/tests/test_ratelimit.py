@@ -1,0 +1,81 @@
+"""The limiter without Redis (unmarked) and with it (`servers`)."""
+
+import threading
+import uuid
+
+import pytest
+import redis
+
+from deftmail.kit import ratelimit
+
+
+@pytest.fixture
+def no_redis(monkeypatch):
+    def away(*args, **kwargs):
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(ratelimit, "_script", lambda: away)
+    monkeypatch.setattr(ratelimit, "_local", ratelimit._LocalBuckets())
+
+
+def test_with_redis_away_reads_stay_open(no_redis):
+    subject = str(uuid.uuid4())
+    assert all(ratelimit.hit("page", subject).allowed for _ in range(500))
+
+
+def test_with_redis_away_sign_in_falls_back_to_this_process(no_redis):
+    subject = str(uuid.uuid4())
+    verdicts = [ratelimit.hit("signin", subject) for _ in range(15)]
+    assert sum(verdict.allowed for verdict in verdicts) == ratelimit.LIMITS["signin"].burst
+    assert verdicts[-1].retry_after >= 1
+    assert ratelimit.hit("signin", "somebody else").allowed
+
+
+def test_the_local_fallback_is_bounded(no_redis):
+    for number in range(10_050):
+        ratelimit.hit("signin", str(number))
+    assert len(ratelimit._local._tats) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("garbage", "unknown"),
+    ],
+)
+def test_an_ipv6_line_is_its_64(address, key):
+    assert ratelimit.address_key(address) == key
+
+
+@pytest.mark.servers
+def test_800_parallel_tries_pass_exactly_the_burst():
+    subject = str(uuid.uuid4())
+    burst = ratelimit.LIMITS["signup"].burst
+    allowed = []
+
+    def worker():
+        allowed.extend(ratelimit.hit("signup", subject).allowed for _ in range(50))
+
+    threads = [threading.Thread(target=worker) for _ in range(16)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(allowed) == 800
+    assert sum(allowed) == burst
+
+
+@pytest.mark.servers
+def test_asking_does_not_charge_and_two_subjects_are_all_or_nothing():
+    one, two = str(uuid.uuid4()), str(uuid.uuid4())
+    assert all(ratelimit.hit("signup", one, cost=0).allowed for _ in range(50))
+    burst = ratelimit.LIMITS["signup"].burst
+    for _ in range(burst):
+        assert ratelimit.hit("signup", one).allowed
+    assert not ratelimit.hit("signup", one, cost=0).allowed
+    refused = ratelimit.hit("signup", one, two)
+    assert not refused.allowed
+    assert refused.retry_after > 0
+    # `two` was not charged by the refusal.
+    assert sum(ratelimit.hit("signup", two).allowed for _ in range(burst + 1)) == burst
