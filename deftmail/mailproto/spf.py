@@ -170,6 +170,19 @@ def combine(records: Sequence[SpfRecord]) -> SpfRecord:
     return SpfRecord((*joined, last))
 
 
+def salvage(text: str) -> SpfRecord:
+    """Keep the terms of a broken record that can be read, as the base of a repaired one; never raises."""
+    terms: list[Term] = []
+    for word in text[6:MAX_RECORD].split():
+        try:
+            term = _parse_term(word)
+        except SpfError:
+            continue
+        if not (isinstance(term, Modifier) and any(isinstance(t, Modifier) and t.name == term.name for t in terms)):
+            terms.append(term)
+    return SpfRecord(tuple(terms))
+
+
 @dataclass(slots=True)
 class LookupCount:
     """What evaluating a record to its end costs a receiver (§4.6.4)."""
