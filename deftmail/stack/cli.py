@@ -1,0 +1,96 @@
+"""`deftmail stack …`: start, stop and look at the local servers."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deftmail.stack import background, run, status
+from deftmail.stack.errors import StackError
+from deftmail.stack.paths import CHECKOUT
+from deftmail.stack.services import knot
+from deftmail.stack.site import Site
+
+
+def default_var() -> Path:
+    """`$DEFTMAIL_VAR`, or `var` in the checkout."""
+    return Path(os.environ.get("DEFTMAIL_VAR") or CHECKOUT / "var")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="deftmail stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("run", "start all in the foreground"), ("up", "start all in the background")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--mode", choices=("local", "test"), help="kept from the last start")
+        command.add_argument("--no-demo", action="store_true", help="make no demo company")
+        command.add_argument("--only", default="", metavar="NAME,…", help="start these services only")
+        _takes_var(command)
+    _takes_var(commands.add_parser("down", help="stop all"))
+    shown = commands.add_parser("status", help="addresses, and whether each service answers")
+    shown.add_argument("--json", action="store_true")
+    _takes_var(shown)
+    zones = commands.add_parser("zone", help="zones on the local DNS").add_subparsers(dest="action", required=True)
+    for action in ("create", "delete"):
+        command = zones.add_parser(action)
+        command.add_argument("name")
+        _takes_var(command)
+    return parser
+
+
+def _takes_var(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--var", type=Path, default=default_var(), metavar="DIR", help="data folder")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; `argv` without the program's name. Returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _dispatch(arguments)
+    except StackError as error:
+        print(f"deftmail: {error}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "run":
+            return run.run(_options(arguments))
+        case "up":
+            return background.up(_options(arguments))
+        case "down":
+            return background.down(run.Options(var=arguments.var))
+        case "status":
+            return _status(arguments)
+        case _:
+            return _zone(arguments)
+
+
+def _options(arguments: argparse.Namespace) -> run.Options:
+    only = tuple(name for name in arguments.only.split(",") if name)
+    return run.Options(var=arguments.var, mode=arguments.mode, demo=not arguments.no_demo, only=only)
+
+
+def _started(var: Path) -> Site:
+    if not (var / "stack.json").exists():
+        raise StackError(f"no stack was ever started in {var}")
+    return Site.load(var)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    report = status.status(_started(arguments.var))
+    print(status.as_json(report) if arguments.json else status.table(report))
+    return 0 if status.healthy(report) else 3
+
+
+def _zone(arguments: argparse.Namespace) -> int:
+    site = _started(arguments.var)
+    if arguments.action == "create":
+        made = knot.create_zone(site, arguments.name)
+        print(f"{arguments.name}: {'made' if made else 'was there already, left as it is'}")
+        return 0
+    if not knot.delete_zone(site, arguments.name):
+        raise StackError(f"there is no zone {arguments.name}")
+    print(f"{arguments.name}: deleted")
+    return 0

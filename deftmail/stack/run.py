@@ -1,0 +1,122 @@
+"""The supervisor process: `deftmail stack run`."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deftmail.stack import catalogue, files, processes, status
+from deftmail.stack.errors import StackError
+from deftmail.stack.memory import Memory
+from deftmail.stack.paths import Layout, prepare_var
+from deftmail.stack.site import Site
+from deftmail.stack.supervisor import Supervisor, adopt_orphans
+
+START_SECONDS = 240.0  # a first start on a slow machine: initdb, migrations, demo
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run. `mode` None keeps the mode of the last start."""
+
+    var: Path
+    mode: Literal["local", "test"] | None = None
+    demo: bool = True
+    only: Sequence[str] = ()
+
+
+def say(sentence: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+
+
+@contextlib.contextmanager
+def sole(layout: Layout) -> Iterator[None]:
+    """Hold the stack's lock. Raises StackError where another supervisor holds it."""
+    with (layout.pids / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(f"this stack is running already: deftmail stack down --var {layout.var}") from None
+        yield
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise StackError("Cyrus and Postfix start as root: run this as root or through sudo")
+
+
+def run(options: Options) -> int:
+    """Start everything and stay until SIGINT or SIGTERM. Returns the exit status."""
+    require_root()
+    layout = Layout.of(prepare_var(options.var))
+    layout.make()
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: interrupted.set())
+    with sole(layout):
+        ended = processes.end_leftovers(layout.pids, layout.name)
+        if ended:
+            say(f"ended what a killed supervisor had left: {', '.join(ended)}")
+        site = _remember(layout, options)
+        return _keep(site, options, interrupted)
+
+
+def _remember(layout: Layout, options: Options) -> Site:
+    memory = Memory.load(layout.var)
+    if options.mode is not None:
+        memory.mode = options.mode
+    changed = memory.settle_ports(layout.name.rpartition("-")[2])
+    if changed:
+        say(f"another program took the port of: {', '.join(changed)}")
+    memory.save(layout.var)
+    site = Site.load(layout.var)
+    site.write_environment()
+    return site
+
+
+def _keep(site: Site, options: Options, interrupted: threading.Event) -> int:
+    layout = site.layout
+    services = catalogue.services(site, options.only)
+    running = status.Running(services=[one.name for one in services if not one.once])
+    pid_file = status.supervisor_pid_file(site)
+    pid_file.write(os.getpid())
+    adopt_orphans()
+    supervisor = Supervisor(layout, services, say)
+    try:
+        _publish(site, running)
+        supervisor.start()
+        if supervisor.wait_ready(START_SECONDS, interrupted):
+            _welcome(site, options)
+            running.ready = True
+            _publish(site, running)
+            while not interrupted.wait(2):
+                supervisor.reap()
+        return 0
+    except StackError as error:
+        running.failure = str(error)
+        _publish(site, running)
+        print(f"deftmail: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        say("stopping")
+        supervisor.stop()
+        if running.failure is None:
+            (layout.pids / "running.json").unlink(missing_ok=True)
+        pid_file.remove()
+        say("stopped")
+
+
+def _publish(site: Site, running: status.Running) -> None:
+    files.write(site.layout.pids / "running.json", running.model_dump_json() + "\n")
+
+
+def _welcome(site: Site, options: Options) -> None:
+    report = status.status(site)
+    print(status.table(report), flush=True)
