@@ -1,0 +1,242 @@
+"""One message (RFC 8621 §4), read so that hostile ones do no harm."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field, field_validator
+
+from deftmail.jmap.address import Address, Addresses, without_duplicates
+from deftmail.jmap.answers import get_reader
+from deftmail.jmap.caller import Caller
+from deftmail.jmap.errors import NotFound
+from deftmail.jmap.values import Count, Flag, Keys, Model, OptionalText, Text, Texts, When, as_objects
+
+MAX_BODY_VALUE = 512 * 1024  # bytes of one body part fetched for reading
+MAX_REFERENCES = 20  # ids kept in References of an answer; RFC 5322 §2.1.1 limits lines, not the field
+
+# A Message-ID that may go into a header of ours: no spaces, control characters or angle brackets.
+_MESSAGE_ID = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,900}")
+
+_LIST_HEADERS = {
+    "list_id": "header:List-Id:asText",
+    "list_unsubscribe": "header:List-Unsubscribe:asURLs",
+    "list_unsubscribe_post": "header:List-Unsubscribe-Post:asText",
+    "authentication_results": "header:Authentication-Results:asText:all",
+}
+READ_PROPERTIES = [
+    *("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "sentAt", "subject", "preview"),
+    *("messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "hasAttachment"),
+    *("attachments", "htmlBody", "textBody", "bodyValues"),
+    *_LIST_HEADERS.values(),
+]
+READ_ARGUMENTS: dict[str, Any] = {
+    "properties": READ_PROPERTIES,
+    "bodyProperties": ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid"],
+    "fetchTextBodyValues": True,
+    "fetchHTMLBodyValues": True,
+    "maxBodyValueBytes": MAX_BODY_VALUE,
+}
+
+
+class Part(Model):
+    """One body part (RFC 8621 §4.1.4); ``size`` in bytes after decoding."""
+
+    part_id: OptionalText = Field(None, alias="partId")
+    blob_id: OptionalText = Field(None, alias="blobId")
+    size: Count = 0
+    name: OptionalText = None
+    type: Text = "application/octet-stream"
+    charset: OptionalText = None
+    disposition: OptionalText = None
+    cid: OptionalText = None
+
+    @field_validator("type", mode="after")
+    @classmethod
+    def _some_type(cls, value: str) -> str:
+        return value.lower() or "application/octet-stream"
+
+
+class BodyValue(Model):
+    value: str = ""
+    is_truncated: Flag = Field(False, alias="isTruncated")
+    is_encoding_problem: Flag = Field(False, alias="isEncodingProblem")
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> str:
+        return value if isinstance(value, str) else ""
+
+
+def _parts(value: object) -> tuple[Part, ...]:
+    return tuple(Part.model_validate(item) for item in as_objects(value))
+
+
+class Email(Model):
+    """A message as the reading view needs it. Message ids come without angle brackets."""
+
+    id: Text
+    blob_id: Text = Field("", alias="blobId")
+    thread_id: Text = Field("", alias="threadId")
+    mailbox_ids: Keys = Field(frozenset(), alias="mailboxIds")
+    keywords: Keys = frozenset()
+    size: Count = 0
+    received_at: When = Field(None, alias="receivedAt")
+    sent_at: When = Field(None, alias="sentAt")
+    subject: Text = ""
+    preview: Text = ""
+    message_id: Texts = Field((), alias="messageId")
+    in_reply_to: Texts = Field((), alias="inReplyTo")
+    references: Texts = ()
+    sender: Addresses = ()
+    from_: Addresses = Field((), alias="from")
+    to: Addresses = ()
+    cc: Addresses = ()
+    bcc: Addresses = ()
+    reply_to: Addresses = Field((), alias="replyTo")
+    has_attachment: Flag = Field(False, alias="hasAttachment")
+    list_id: OptionalText = Field(None, alias=_LIST_HEADERS["list_id"])
+    list_unsubscribe: Texts = Field((), alias=_LIST_HEADERS["list_unsubscribe"])
+    list_unsubscribe_post: OptionalText = Field(None, alias=_LIST_HEADERS["list_unsubscribe_post"])
+    authentication_results: Texts = Field((), alias=_LIST_HEADERS["authentication_results"])
+
+    text_parts: tuple[Part, ...] = Field((), alias="textBody")
+    html_parts: tuple[Part, ...] = Field((), alias="htmlBody")
+    other_parts: tuple[Part, ...] = Field((), alias="attachments")
+    body_values: dict[str, BodyValue] = Field({}, alias="bodyValues")
+
+    @field_validator("text_parts", "html_parts", "other_parts", mode="before")
+    @classmethod
+    def _read_parts(cls, value: object) -> tuple[Part, ...]:
+        return _parts(value)
+
+    @field_validator("body_values", mode="before")
+    @classmethod
+    def _read_values(cls, value: object) -> dict[str, Any]:
+        return {k: v for k, v in value.items() if isinstance(v, dict)} if isinstance(value, dict) else {}
+
+    @property
+    def seen(self) -> bool:
+        return "$seen" in self.keywords
+
+    @property
+    def flagged(self) -> bool:
+        return "$flagged" in self.keywords
+
+    @property
+    def draft(self) -> bool:
+        return "$draft" in self.keywords
+
+    @property
+    def answered(self) -> bool:
+        return "$answered" in self.keywords
+
+    @property
+    def forwarded(self) -> bool:
+        return "$forwarded" in self.keywords
+
+    def _value(self, part: Part) -> str:
+        value = self.body_values.get(part.part_id or "")
+        return value.value if value else ""
+
+    @cached_property
+    def text(self) -> str:
+        """The plain-text body; empty when the message has only HTML."""
+        return "\n".join(self._value(part) for part in self.text_parts if part.type == "text/plain")
+
+    @cached_property
+    def html(self) -> str | None:
+        """The HTML body exactly as hostile as it came, or None when the message has none.
+
+        Where text and pictures alternate with HTML (RFC 8621 §4.1.4), text is escaped and pictures are ``cid:`` images.
+        """
+        if not any(part.type == "text/html" for part in self.html_parts):
+            return None
+        pieces = []
+        for part in self.html_parts:
+            if part.type == "text/html":
+                pieces.append(self._value(part))
+            elif part.type.startswith("text/"):
+                pieces.append(f'<pre style="white-space: pre-wrap">{html.escape(self._value(part))}</pre>')
+            elif part.cid and part.type.startswith("image/"):
+                pieces.append(f'<img src="cid:{html.escape(part.cid)}" alt="{html.escape(part.name or "")}">')
+        return "\n".join(pieces)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a body is longer than what was fetched."""
+        used = {part.part_id for part in (*self.text_parts, *self.html_parts)}
+        return any(value.is_truncated for part_id, value in self.body_values.items() if part_id in used)
+
+    @cached_property
+    def _media(self) -> tuple[Part, ...]:
+        """All parts that are not body text, each blob once."""
+        body = [p for p in (*self.html_parts, *self.text_parts) if not p.type.startswith("text/")]
+        seen: dict[tuple[str | None, str | None], Part] = {}
+        for part in (*self.other_parts, *body):
+            if part.blob_id:
+                seen.setdefault((part.part_id, part.blob_id), part)
+        return tuple(seen.values())
+
+    @cached_property
+    def inline(self) -> tuple[Part, ...]:
+        """Parts that the HTML body shows by ``cid:``."""
+        body = self.html or ""
+        return tuple(p for p in self._media if p.cid and (f"cid:{p.cid}" in body or f"cid:{quote(p.cid)}" in body))
+
+    @cached_property
+    def attachments(self) -> tuple[Part, ...]:
+        """Parts to offer for download: all that the body does not show."""
+        return tuple(part for part in self._media if part not in self.inline)
+
+    def reply_recipients(self, me: set[str], *, all: bool = False) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """Whom an answer goes to, as (to, cc); ``me`` are one's own addresses.
+
+        Reply-To wins over From (RFC 5322 §3.6.2). An answer to one's own message goes to whom that one went to.
+        """
+        mine = {address.strip().casefold() for address in me}
+        own = bool(self.from_) and all_in(self.from_, mine)
+        first = self.to if own and self.to else (self.reply_to or self.from_ or self.sender)
+        # One's own address stays out, unless nobody else is left to write to.
+        to = without_duplicates(first, set(mine)) or without_duplicates(first, set())
+        if not all:
+            return to, ()
+        taken = mine | {address.key for address in to}
+        return to, without_duplicates(self.cc if own else (*self.to, *self.cc), taken)
+
+    def reply_headers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(In-Reply-To, References) of an answer (RFC 5322 §3.6.4), malformed ids left out."""
+        parents = self.references or (self.in_reply_to if len(self.in_reply_to) == 1 else ())
+        own = tuple(id_ for id_ in self.message_id[:1] if _MESSAGE_ID.fullmatch(id_))
+        chain = tuple(dict.fromkeys(id_ for id_ in (*parents, *own) if _MESSAGE_ID.fullmatch(id_)))
+        if len(chain) > MAX_REFERENCES:
+            chain = (chain[0], *chain[-(MAX_REFERENCES - 1) :])
+        return own, chain
+
+
+def all_in(addresses: tuple[Address, ...], keys: set[str]) -> bool:
+    return all(address.key in keys for address in addresses)
+
+
+read_emails = get_reader(Email.model_validate)
+
+
+class EmailCalls(Caller):
+    """Reading single messages."""
+
+    def email(self, email_id: str) -> Email:
+        """One message with its bodies.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        batch = self._batch()
+        call = batch.call("Email/get", {"ids": [self._id(email_id)], **READ_ARGUMENTS}, read_emails)
+        items = self._run(batch).get(call).items
+        if not items:
+            raise NotFound("no such message")
+        return items[0]

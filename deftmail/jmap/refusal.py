@@ -1,0 +1,52 @@
+"""What an engine's refusal to send means (RFC 8621 §7.5, and what Cyrus makes of SMTP answers)."""
+
+from __future__ import annotations
+
+import re
+
+from deftmail.jmap.errors import SendRefused, SendUnknown, SetError
+from deftmail.jmap.values import as_texts
+
+# RFC 3463 code and the rest of an SMTP answer.
+_ENHANCED = re.compile(r"\s*(?:[245]\d\d[ -])?\s*(([245])\.\d{1,3}\.\d{1,3})(?:\s+(.*))?\Z", re.DOTALL)
+# The last thing the server said before the connection broke was its invitation to send the body (reply 354).
+_AFTER_BODY = re.compile(r"\s*(?:354\s|end data with|start mail input)", re.IGNORECASE)
+
+
+def explain(error: SetError, draft_id: str | None) -> SendRefused | SendUnknown:
+    """The exception for a submission that was not created."""
+    match error.type:
+        case "smtpProtocolError":
+            return _smtp(error.description, draft_id)
+        case "tooManyRecipients":
+            return SendRefused("too_many", temporary=False, sentence=error.description, draft_id=draft_id)
+        case "invalidRecipients" | "noRecipients":
+            recipients = as_texts(error.more.get("invalidRecipients"))
+            return SendRefused(
+                "recipients", temporary=False, sentence=error.description, recipients=recipients, draft_id=draft_id
+            )
+        case "tooLarge":
+            return SendRefused("too_large", temporary=False, sentence=error.description, draft_id=draft_id)
+        case "forbiddenMailFrom" | "forbiddenFrom":
+            return SendRefused("sender", temporary=False, sentence=error.description, draft_id=draft_id)
+        case "forbiddenToSend":
+            # Cyrus makes this of every x.3.0, among them Postfix's "451 4.3.0 Temporary lookup failure": with the text
+            # of a mail server it means that sending does not work now; a real prohibition comes without one.
+            return SendRefused("engine", temporary=bool(error.description), draft_id=draft_id)
+        case "invalidEmail" | "invalidProperties" | "notFound":
+            return SendRefused("refused", temporary=False, sentence=error.description, draft_id=draft_id)
+        case _:
+            return SendRefused("engine", temporary=True, sentence=error.description, draft_id=draft_id)
+
+
+def _smtp(description: str, draft_id: str | None) -> SendRefused | SendUnknown:
+    found = _ENHANCED.match(description)
+    if found is None:
+        if _AFTER_BODY.match(description):
+            return SendUnknown("connection lost after the body", draft_id=draft_id)
+        return SendRefused("engine", temporary=True, sentence=description.strip(), draft_id=draft_id)
+    code, kind, sentence = found.group(1), found.group(2), (found.group(3) or "").strip()
+    if kind == "2":
+        # One recipient of several was refused and the text reported is that of a later one that was not.
+        return SendRefused("recipients", temporary=True, draft_id=draft_id)
+    return SendRefused("refused", temporary=kind == "4", sentence=sentence, enhanced_code=code, draft_id=draft_id)

@@ -1,0 +1,312 @@
+"""Drafts and sending (RFC 8621 §4.6, §7), such that a lost answer or a second click does no harm.
+
+What makes it so is the Message-ID: it stays the same through all drafts of one composition, and before a message is
+sent the Sent folder is asked for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from deftmail.jmap.answers import GetAnswer, SetAnswer, get_reader, read_query, read_set
+from deftmail.jmap.batch import Answers, Batch, Call
+from deftmail.jmap.compose import OutgoingMessage, as_jmap, check_message
+from deftmail.jmap.email import Email
+from deftmail.jmap.errors import (
+    EngineUnavailable,
+    JmapError,
+    MethodFailed,
+    NotFound,
+    SendRefused,
+    SendUnknown,
+    SetError,
+)
+from deftmail.jmap.mailbox import FolderCalls
+from deftmail.jmap.refusal import explain
+from deftmail.jmap.transport import SENDING
+from deftmail.jmap.values import Model, Text, as_count, as_text
+
+# Seconds to wait before each look into Sent after a lost answer: the engine may still be at it.
+LOOKS = (0.5, 2.0, 4.0)
+
+
+class Identity(Model):
+    """An address one may send as. Names and signatures are ours to keep, not the engine's."""
+
+    id: Text
+    email: Text = ""
+    name: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    id: str
+    thread_id: str
+    blob_id: str
+    size: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that left. ``already``: it had been sent before and this call sent nothing. ``tidy``: false when the
+    mail left but the old draft or the mark on the answered message could not be brought up to date."""
+
+    email_id: str
+    thread_id: str
+    message_id: str
+    already: bool = False
+    tidy: bool = True
+
+
+_read_identities = get_reader(Identity.model_validate)
+_read_emails = get_reader(Email.model_validate)
+_BRIEF = ["id", "threadId", "messageId", "mailboxIds", "keywords"]
+
+
+def _exactly(emails: list[Email], message_id: str) -> list[Email]:
+    """Those with this Message-ID: engines may search headers by words or parts of words."""
+    return [email for email in emails if message_id in email.message_id]
+
+
+class SubmissionCalls(FolderCalls):
+    """Saving drafts and sending."""
+
+    def identities(self) -> list[Identity]:
+        """The addresses the engine lets this mailbox send as."""
+        batch = self._batch()
+        call = batch.call("Identity/get", {"ids": None}, _read_identities)
+        found = [identity for identity in self._run(batch).get(call).items if identity.id]
+        self._remember("identities", found)
+        return found
+
+    def save_draft(self, message: OutgoingMessage, replaces: str | None = None) -> Draft:
+        """Store a draft; older copies of it are destroyed afterwards, never before the new one is safe.
+
+        Safe to repeat: copies are recognised by their Message-ID, also those whose answer was lost.
+
+        Raises:
+            InvalidMessage, OverQuota, TooLarge, SetFailed: nothing was stored, the old draft is untouched.
+        """
+        check_message(message, complete=False)
+        old = [self._id(replaces)] if replaces is not None else []
+        for attempt in (1, 2):
+            drafts = self.role_id("drafts")
+            batch = self._batch()
+            create = batch.call("Email/set", {"create": {"d": as_jmap(message, drafts)}}, read_set)
+            copies = self._find_copies(batch, drafts, message.message_id)
+            answers = self._run(batch)
+            answer = answers.get(create)
+            if "d" in answer.created or attempt == 2 or not _folder_gone(answer.not_created.get("d")):
+                break
+            self._forget_roles()
+        draft = _created(answer, message.message_id)
+        found = answers.maybe(copies)
+        copied = _exactly(found.items if found else [], message.message_id)
+        old += [email.id for email in copied if email.id != draft.id and email.id not in old]
+        if old:
+            self._destroy_many("Email/set", old)
+        return draft
+
+    def discard_draft(self, draft_id: str) -> None:
+        """Destroy a draft for ever; other messages are left alone.
+
+        Raises:
+            NotFound: not a draft.
+        """
+        draft_id = self._id(draft_id)
+        batch = self._batch()
+        call = batch.call("Email/get", {"ids": [draft_id], "properties": _BRIEF}, _read_emails)
+        if not any(email.draft for email in self._run(batch).get(call).items):
+            raise NotFound("not a draft")
+        self._destroy_many("Email/set", [draft_id])
+
+    def send(
+        self,
+        message: OutgoingMessage,
+        *,
+        replaces: str | None = None,
+        answers: str | None = None,
+        forwards: str | None = None,
+    ) -> Sent:
+        """Send a message: into Sent on success, else it lies in Drafts.
+
+        ``replaces`` is its draft, ``answers`` and ``forwards`` the message to be marked as answered or forwarded.
+
+        Raises:
+            InvalidMessage, OverQuota, TooLarge, SetFailed: nothing was stored or sent.
+            SendRefused: not sent; see there. The draft is ``draft_id``.
+            SendUnknown: the answer was lost.
+            EngineUnavailable: the engine could not be asked; nothing was sent.
+        """
+        check_message(message, complete=True)
+        marks = {self._id(id_): word for id_, word in ((answers, "$answered"), (forwards, "$forwarded")) if id_}
+        old = [self._id(replaces)] if replaces is not None else []
+        before, drafts = self._copies(message.message_id)
+        old += [id_ for id_ in drafts if id_ not in old]
+        if before is not None:
+            tidy = self._tidy(old, marks)
+            return Sent(before.id, before.thread_id, message.message_id, already=True, tidy=tidy)
+        sent = self._create_and_submit(message, old)
+        return Sent(sent.email_id, sent.thread_id, sent.message_id, tidy=self._tidy(old, marks))
+
+    def submit(self, email_id: str, sender: str, recipients: Iterable[str]) -> Sent:
+        """Send a message that is stored already (mail that was held back); into Sent on success.
+
+        Raises:
+            NotFound: the message is gone. The others as ``send``.
+        """
+        email_id = self._id(email_id)
+        batch = self._batch()
+        call = batch.call("Email/get", {"ids": [email_id], "properties": _BRIEF}, _read_emails)
+        found = self._run(batch).get(call).items
+        if not found:
+            raise NotFound("no such message")
+        message_id = found[0].message_id[0] if found[0].message_id else ""
+        before = self._copies(message_id)[0] if message_id else None
+        if before is not None:
+            return Sent(before.id, before.thread_id, message_id, already=True)
+        batch = self._batch()
+        envelope = self._envelope(sender, recipients)
+        submit = batch.call("EmailSubmission/set", self._submission(email_id, sender, envelope), read_set)
+        replies = self._run_sending(batch, message_id, email_id)
+        if isinstance(replies, Sent):
+            return replies
+        self._check_submitted(replies, submit, email_id, message_id)
+        return Sent(email_id, found[0].thread_id, message_id)
+
+    # The steps
+
+    def _create_and_submit(self, message: OutgoingMessage, old: list[str]) -> Sent:
+        drafts, sender = self.role_id("drafts"), message.sender.email.strip()
+        batch = self._batch()
+        create = batch.call("Email/set", {"create": {"d": as_jmap(message, drafts)}}, read_set)
+        envelope = self._envelope(sender, message.recipients)
+        try:
+            submit = batch.call("EmailSubmission/set", self._submission("#d", sender, envelope), read_set)
+        except MethodFailed as error:  # the account has no submission capability: the engine's SMTP server is away
+            draft = self.save_draft(message, old[0] if old else None)
+            raise SendRefused("engine", temporary=True, draft_id=draft.id) from error
+        replies = self._run_sending(batch, message.message_id, old[0] if old else None)
+        if isinstance(replies, Sent):
+            return replies
+        answer = replies.get(create)
+        if "d" not in answer.created and _folder_gone(answer.not_created.get("d")):
+            self._forget_roles()
+        draft = _created(answer, message.message_id)
+        try:
+            self._check_submitted(replies, submit, draft.id, message.message_id)
+        except (SendRefused, SendUnknown):
+            # What was refused is the newest draft now; the copy it replaces is of no use any more.
+            self._tidy(old, {})
+            raise
+        return Sent(draft.id, draft.thread_id, message.message_id)
+
+    def _run_sending(self, batch: Batch, message_id: str, draft_id: str | None) -> Answers | Sent:
+        """The answers, or what was found in Sent when they were lost."""
+        try:
+            return self._run(batch, timeout=SENDING)
+        except EngineUnavailable as error:
+            if not error.sent:
+                raise
+            return self._after_lost_answer(message_id, draft_id, error)
+
+    def _after_lost_answer(self, message_id: str, draft_id: str | None, cause: JmapError) -> Sent:
+        for pause in LOOKS if message_id else ():
+            time.sleep(pause)
+            try:
+                found = self._copies(message_id)[0]
+            except JmapError:
+                continue
+            if found is not None:
+                return Sent(found.id, found.thread_id, message_id)
+        raise SendUnknown(str(cause), draft_id=draft_id) from cause
+
+    def _check_submitted(self, answers: Answers, submit: Call[SetAnswer], email_id: str, message_id: str) -> None:
+        try:
+            answer = answers.get(submit)
+        except MethodFailed as error:
+            raise SendRefused("engine", temporary=True, draft_id=email_id) from error
+        if "s" not in answer.created:
+            raise explain(answer.not_created.get("s") or SetError("serverFail"), email_id)
+        implied = answers.implied(submit, "Email/set")
+        if implied is not None and email_id not in read_set(implied).updated:
+            # It left but could not be filed (Sent was deleted meanwhile): file it now, or it looks unsent.
+            self._forget_roles()
+            self._quietly(lambda: self._set_one("Email/set", email_id, self._filed()))
+
+    def _find_copies(self, batch: Batch, folder: str, message_id: str) -> Call[GetAnswer[Email]]:
+        conditions = [{"inMailbox": folder}, {"header": ["Message-ID", message_id]}]
+        arguments = {"filter": {"operator": "AND", "conditions": conditions}, "limit": 50}
+        query = batch.call("Email/query", arguments, read_query)
+        return batch.call("Email/get", {"#ids": query.ref("/ids"), "properties": _BRIEF}, _read_emails)
+
+    def _copies(self, message_id: str) -> tuple[Email | None, list[str]]:
+        """The message in Sent with this Message-ID, and the ids of its copies in Drafts; one request."""
+        sent, drafts = self.role_id("sent"), self.role_id("drafts")
+        batch = self._batch()
+        in_sent = self._find_copies(batch, sent, message_id)
+        in_drafts = self._find_copies(batch, drafts, message_id)
+        answers = self._run(batch)
+        found = _exactly(answers.get(in_sent).items, message_id)
+        copies = _exactly(answers.get(in_drafts).items, message_id)
+        return (found[0] if found else None), [email.id for email in copies if email.draft]
+
+    def _tidy(self, old: list[str], marks: dict[str, str]) -> bool:
+        """After sending: older drafts of it go, and what it answers is marked. The mail has left, so nothing here may
+        turn into an error. It is a request of its own because /set calls run whether or not the one before succeeded:
+        in the same request a refused answer would leave its draft destroyed and the original marked as answered."""
+        change = {
+            "update": {id_: {f"keywords/{word}": True} for id_, word in marks.items()} or None,
+            "destroy": old or None,
+        }
+        return not (old or marks) or self._quietly(lambda: self._set("Email/set", change))
+
+    @staticmethod
+    def _quietly(act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except JmapError:
+            return False
+        return True
+
+    def _filed(self) -> dict[str, Any]:
+        return {"mailboxIds": {self.role_id("sent"): True}, "keywords/$draft": None, "keywords/$seen": True}
+
+    def _submission(self, email_id: str, sender: str, envelope: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of EmailSubmission/set: filed in Sent in the same request, only when it was accepted (§7.5)."""
+        create = {"emailId": email_id, "identityId": self._identity(sender), "envelope": envelope}
+        return {"create": {"s": create}, "onSuccessUpdateEmail": {"#s": self._filed()}}
+
+    @staticmethod
+    def _envelope(sender: str, recipients: Iterable[str]) -> dict[str, Any]:
+        return {"mailFrom": {"email": sender}, "rcptTo": [{"email": email} for email in dict.fromkeys(recipients)]}
+
+    def _identity(self, sender: str) -> str:
+        """The identity of an address; for one the engine does not know (an alias) its first: the envelope counts."""
+        known: list[Identity] = self._recall("identities", []) or self.identities()
+        key = sender.casefold()
+        chosen = next((identity for identity in known if identity.email.casefold() == key), None)
+        if chosen is None and not known:
+            raise SendRefused("sender", temporary=False)
+        return (chosen or known[0]).id
+
+
+def _folder_gone(error: SetError | None) -> bool:
+    return error is not None and error.type == "invalidProperties" and "mailboxIds" in " ".join(error.properties)
+
+
+def _created(answer: SetAnswer, message_id: str) -> Draft:
+    data = answer.created.get("d")
+    if data is None or not as_text(data.get("id")):
+        raise (answer.not_created.get("d") or SetError("serverFail")).as_exception()
+    return Draft(
+        as_text(data["id"]),
+        as_text(data.get("threadId")),
+        as_text(data.get("blobId")),
+        as_count(data.get("size")),
+        message_id,
+    )
