@@ -28,9 +28,13 @@ def enqueue(
     lock: str | None = None,
     queueing_lock: str | None = None,
     schedule_at: datetime | None = None,
+    priority: int | None = None,
     **kwargs: Any,
 ) -> bool:
-    """Defer `task(**kwargs)` (JSON values only, never a secret). False when the same `queueing_lock` already waits."""
+    """Defer `task(**kwargs)` (JSON values only, never a secret). False when the same `queueing_lock` already waits.
+
+    A job scheduled for later holds up younger jobs of the same `lock` unless its `priority` is lower than theirs (0).
+    """
     deferrer = configure_task(
         name=task.name,
         job_manager=_manager,
@@ -38,7 +42,7 @@ def enqueue(
         lock=lock or task.lock,
         queueing_lock=queueing_lock or task.queueing_lock,
         schedule_at=schedule_at,
-        priority=task.priority,
+        priority=task.priority if priority is None else priority,
     )
     try:
         # A taken queueing lock is a unique violation, which would abort the caller's transaction: own savepoint.
