@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from deftmail.kit.models import Stamped, Synced
@@ -30,10 +31,14 @@ class Domain(Stamped, Synced):
     dkim_verified = models.BooleanField(default=False)
     dmarc_verified = models.BooleanField(default=False)
     checks = models.JSONField(default=list, help_text="The last result of each check, as shown.")
+    dns_records = models.JSONField(default=list, help_text="The records to publish, merged with what stands there.")
     check_count = models.IntegerField(default=0)
     next_check_at = models.DateTimeField(null=True, blank=True, db_index=True)
     last_verified_at = models.DateTimeField(null=True, blank=True, help_text="When the checks last ran.")
     ownership_proven_at = models.DateTimeField(null=True, blank=True)
+    held_elsewhere_at = models.DateTimeField(
+        null=True, blank=True, help_text="Our key was found, but another company holds the name."
+    )
     activated_at = models.DateTimeField(null=True, blank=True)
     degraded_since = models.DateTimeField(null=True, blank=True)
     failing_looks = models.IntegerField(default=0, help_text="Looks in a row that found a break: one is not a break.")
@@ -61,3 +66,11 @@ class Domain(Stamped, Synced):
     def is_proven(self) -> bool:
         """Our exact DKIM key was found: mailboxes can be made."""
         return self.ownership_proven_at is not None
+
+    @property
+    def is_degraded(self) -> bool:
+        """Records broke after activation, in several looks in a row. Mail is not stopped by it."""
+        return self.degraded_since is not None
+
+    def get_absolute_url(self) -> str:
+        return reverse("domains:detail", args=[self.pk])
