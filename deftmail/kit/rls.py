@@ -24,6 +24,10 @@ TABLES_WITHOUT_POLICY = frozenset(
         "account_emailconfirmation",
         "mfa_authenticator",
         "usersessions_usersession",
+        # Django's own, of no company and unused: what a person may do is deftmail.tenants.policies.
+        "auth_permission",
+        "auth_group",
+        "auth_group_permissions",
         "django_session",
         "django_migrations",
         "django_content_type",

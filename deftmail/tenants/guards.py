@@ -22,7 +22,7 @@ from deftmail.tenants.policies import Action
 
 def actor_of(request: HttpRequest) -> Actor | None:
     """The signed-in person as an actor, read once a request; None for a guest or a person without a company."""
-    cached: Actor | None | bool = getattr(request, "_actor", False)
+    cached: Actor | bool | None = getattr(request, "_actor", False)
     if not isinstance(cached, bool):
         return cached
     actor: Actor | None = None

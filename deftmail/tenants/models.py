@@ -134,6 +134,9 @@ class Membership(models.Model):
         db_table = "memberships"
         constraints = (models.UniqueConstraint(fields=("tenant", "user"), name="memberships_tenant_user"),)
 
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.role}"
+
 
 class PendingSignup(models.Model):
     """A sign-up whose address is not proven: it reserves nothing and becomes rows only by its link."""
@@ -154,6 +157,9 @@ class PendingSignup(models.Model):
     class Meta:
         db_table = "pending_signups"
 
+    def __str__(self) -> str:
+        return self.email
+
 
 class ApiKey(models.Model):
     """A bearer key of the API, kept as a SHA-256 (192 bits of entropy need no slow hash)."""
@@ -173,6 +179,9 @@ class ApiKey(models.Model):
     class Meta:
         db_table = "api_keys"
         indexes = (models.Index(fields=("tenant", "created_at"), name="api_keys_tenant"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"
 
 
 class AuditLog(models.Model):
@@ -200,3 +209,6 @@ class AuditLog(models.Model):
             models.Index(fields=("tenant", "-created_at", "-id"), name="idx_audit_logs_tenant"),
             models.Index(fields=("tenant", "target_id"), name="idx_audit_logs_target"),
         )
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action}"

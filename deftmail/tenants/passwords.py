@@ -24,9 +24,7 @@ class StrengthValidator:
     def validate(self, password: str, user: Any = None) -> None:
         """Raises ValidationError with one sentence that says what to do."""
         if len(password) < MIN_LENGTH:
-            raise ValidationError(
-                _("Use at least %(n)d characters.") % {"n": MIN_LENGTH}, code="password_too_short"
-            )
+            raise ValidationError(_("Use at least %(n)d characters.") % {"n": MIN_LENGTH}, code="password_too_short")
         if not fits(password):
             raise ValidationError(
                 _("Use at most %(n)d bytes: about 72 Latin letters, or 36 accented ones.") % {"n": MAX_BYTES},
