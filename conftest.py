@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["deftmail.tenants.testing", "deftmail.engine.testing"]
+pytest_plugins = ["deftmail.tenants.testing", "deftmail.engine.testing", "deftmail.domains.testing"]
 
 
 @pytest.fixture(scope="session")
