@@ -76,7 +76,8 @@ class ActionCalls(FolderCalls):
         Raises:
             NotFound: no such folder, or one of another role.
         """
-        folder = self.folders().get(self._id(folder_id))
+        folder_id = self._id(folder_id)
+        folder = self.folders().get(folder_id)
         if folder is None or folder.role not in {"trash", "junk"}:
             raise NotFound("not a folder that may be emptied")
         result = SetResult()
