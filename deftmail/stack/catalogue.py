@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from deftmail.stack.errors import StackError
 from deftmail.stack.service import Service
-from deftmail.stack.services import knot, postgres, redis
+from deftmail.stack.services import cyrus, knot, postfix, postgres, redis, rspamd
 from deftmail.stack.site import Site
 
 # Commands that end by themselves are no services: `status` does not list them.
@@ -18,6 +18,9 @@ def services(site: Site, only: Sequence[str] = ()) -> list[Service]:
         redis.service(site, "redis"),
         redis.service(site, "cache"),
         knot.service(site),
+        cyrus.service(site),
+        rspamd.service(site),
+        postfix.service(site),
     ]
     unknown = set(only) - {service.name for service in everything}
     if unknown:

@@ -133,3 +133,16 @@ def together(*probes: Probe) -> Probe:
             one()
 
     return probe
+
+
+def milter(port: int) -> Probe:
+    """A milter that negotiates options: packet 'O' with version 6 is answered by an 'O' (Sendmail milter protocol)."""
+    offer = b"O" + b"\x00\x00\x00\x06" + b"\x00\x00\x01\xff" + b"\x00\x1f\xff\xff"
+
+    def probe() -> None:
+        say = len(offer).to_bytes(4, "big") + offer
+        heard = _talk(("127.0.0.1", port), say, lambda heard: len(heard) >= 5)
+        if heard[4:5] != b"O":
+            raise NotAnsweringError(f"no milter on port {port}: {heard[:80]!r}")
+
+    return probe
