@@ -57,6 +57,13 @@ class User(AbstractBaseUser):
     is_operator = models.BooleanField(default=False, help_text="Staff of the installation, not of a company.")
     recovery_email = models.EmailField(max_length=254, blank=True)
     recovery_email_verified_at = models.DateTimeField(null=True, blank=True)
+    former_email = models.EmailField(
+        max_length=254,
+        blank=True,
+        default="",
+        db_index=True,
+        help_text="Sign-in address lost to the company that proved its domain: he must choose another (displaced.py).",
+    )
     terms_version = models.CharField(max_length=20, blank=True)
     privacy_version = models.CharField(max_length=20, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
