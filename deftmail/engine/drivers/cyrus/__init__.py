@@ -1,0 +1,1 @@
+"""Cyrus with Postfix and rspamd, the engine of the local stack and of one production box."""

@@ -1,0 +1,1 @@
+"""A mail engine in memory, for tests without servers."""
