@@ -1,7 +1,8 @@
 """Answers to htmx and to plain requests from one place: redirects, toasts, announcements.
 
-The nonce needs nothing here: each response, also a fragment, carries its own CSP header with a fresh nonce, `{% hx %}`
-writes that nonce on the elements, and the hx-csp extension maps it to the page's. What carries no valid nonce is stripped.
+The nonce needs nothing here: each response, also a fragment, carries its own CSP header with a fresh nonce,
+`{% hx %}` writes that nonce on the elements, and the hx-csp extension maps it to the page's. What carries no
+valid nonce is stripped.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def is_fragment(request: HttpRequest) -> bool:
 
 
 def redirect(request: HttpRequest, to: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-    """Go to a view name, an address or an object's page: 303 (RFC 9110 §15.4.4) for plain requests, HX-Redirect for htmx."""
+    """Go to a view name, an address or an object's page: 303 (RFC 9110 §15.4.4), or HX-Redirect for htmx."""
     url = resolve_url(to, *args, **kwargs)
     if is_htmx(request):
         return HttpResponseClientRedirect(url)

@@ -16,28 +16,28 @@ FILE = Path(__file__).parent / "static" / "dist" / "icons.json"
 log = structlog.get_logger(__name__)
 
 
-class UnknownIcon(LookupError):
+class UnknownIconError(LookupError):
     """No icon of that name, or the assets were not built (`npm run build`)."""
 
 
 @lru_cache(maxsize=1)
 def _shapes() -> dict[str, str]:
     if not FILE.is_file():
-        raise UnknownIcon("icons.json is missing: run `npm ci && npm run build`")
+        raise UnknownIconError("icons.json is missing: run `npm ci && npm run build`")
     shapes: dict[str, str] = json.loads(FILE.read_text())
     return shapes
 
 
 def icon(name: str, *, css: str = "", label: str = "") -> SafeString:
-    """The SVG of lucide's `name`. With `label` it is an image with that name, without it is hidden from assistive tools.
+    """The SVG of lucide's `name`. With `label` it is an image of that name, else hidden from assistive tools.
 
-    Raises UnknownIcon outside production; in production the page goes out without the picture.
+    Raises UnknownIconError outside production; in production the page goes out without the picture.
     """
     try:
         shape = _shapes()[name]
     except LookupError as missing:
         if not conf.is_production:
-            raise UnknownIcon(f"no icon is called {name!r}") from missing
+            raise UnknownIconError(f"no icon is called {name!r}") from missing
         log.error("icon.unknown", icon=name)
         return SafeString("")
     role = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')

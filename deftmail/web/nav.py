@@ -52,7 +52,7 @@ def first_url(*names: str) -> str:
 
 
 def console_links(path: str, section: str = "") -> list[Link]:
-    """The entries with their addresses; the current one is `section`, or the longest address that `path` starts with."""
+    """The entries with their addresses; current is `section`, or the longest address that `path` starts with."""
     found = [(entry, url) for entry in CONSOLE if (url := first_url(*entry.names))]
     if not section:
         matching = [(len(url), entry.section) for entry, url in found if path == url or path.startswith(_folder(url))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from django.utils.functional import Promise
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from deftmail.kit import htmx
 from deftmail.kit.htmx import Toast
-from deftmail.web import icons, nav, states
+from deftmail.web import icons, nav, states, words
 
 register = template.Library()
 Text = str | Promise
@@ -113,7 +112,7 @@ def ago(moment: datetime | None, short: bool = False) -> SafeString:
         return SafeString(_("never"))
     local = timezone.localtime(moment)
     exact = formats.date_format(local, "j F Y, H:i:s T")
-    text = _short(local) if short else relative(moment)
+    text = words.short(local) if short else words.relative(moment)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
         local.isoformat(),
@@ -123,50 +122,12 @@ def ago(moment: datetime | None, short: bool = False) -> SafeString:
     )
 
 
-def relative(moment: datetime, now: datetime | None = None) -> str:
-    """`moment` relative to now where it is within a week, else as a date."""
-    now = now or timezone.now()
-    seconds = (now - moment).total_seconds()
-    if abs(seconds) < 45:
-        return _("just now") if seconds >= 0 else _("in a moment")
-    past = seconds > 0
-    away = timedelta(seconds=abs(seconds))
-    minutes, hours, days = round(away / timedelta(minutes=1)), round(away / timedelta(hours=1)), away.days
-    if minutes < 60:
-        text = ngettext("%d min ago", "%d min ago", minutes) if past else ngettext("in %d min", "in %d min", minutes)
-        return text % minutes
-    if hours < 24:
-        text = ngettext("%d hour ago", "%d hours ago", hours) if past else ngettext("in %d hour", "in %d hours", hours)
-        return text % hours
-    if 0 < days < 7:
-        text = ngettext("%d day ago", "%d days ago", days) if past else ngettext("in %d day", "in %d days", days)
-        return text % days
-    local = timezone.localtime(moment)
-    return formats.date_format(local, "j M" if local.year == timezone.localtime(now).year else "j M Y")
-
-
-def _short(local: datetime) -> str:
-    now = timezone.localtime()
-    if local.date() == now.date():
-        return formats.date_format(local, "H:i")
-    return formats.date_format(local, "j M" if local.year == now.year else "j M Y")
-
-
-@register.filter(name="bytes")
-def as_bytes(value: float | None) -> str:
-    """A size with its unit, in powers of 1024, as mail programs and plans count: 1536 → `1.5 KB`."""
-    size = float(value or 0)
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if abs(size) < 1024 or unit == "TB":
-            break
-        size /= 1024
-    shown = f"{size:.0f}" if unit == "B" or size >= 100 else f"{size:.1f}".rstrip("0").rstrip(".")
-    return f"{shown} {unit}"
+register.filter("bytes", words.size)
 
 
 @register.simple_tag
 def copy(value: Text, label: Text = "", text: Text = "") -> SafeString:
-    """A button that copies `value`. `label` says what it copies (for screen readers), `text` is shown beside the icon."""
+    """A button that copies `value`. `label` says what (for screen readers), `text` is shown beside the icon."""
     label = label or _("Copy")
     return format_html(
         '<button type="button" class="btn copy" data-variant="ghost" data-size="{}" data-copy="{}" title="{}"{}>'
@@ -346,7 +307,7 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
     """How much of a limit is used; speaks up at 80 and 95 %. limit None: unlimited. unit `bytes` writes sizes."""
     share = used / limit if limit else 0.0
     write = (
-        as_bytes if unit == "bytes" else lambda number: f"{formats.number_format(number)}{' ' + unit if unit else ''}"
+        words.size if unit == "bytes" else lambda number: f"{formats.number_format(number)}{' ' + unit if unit else ''}"
     )
     tone, note = "brand", ""
     if limit is not None and share >= 1:
@@ -356,8 +317,16 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
     elif share >= 0.8:
         tone, note = "warn", _("%d %% used") % int(share * 100)
     value = _("%(used)s of %(limit)s") % {"used": write(used), "limit": write(limit)} if limit else write(used)
-    return {"label": label, "value": value, "used": used, "limit": limit, "tone": tone, "note": note, "compact": compact,
-            "shown": min(used, limit) if limit else 0}  # fmt: skip
+    return {
+        "label": label,
+        "value": value,
+        "used": used,
+        "limit": limit,
+        "tone": tone,
+        "note": note,
+        "compact": compact,
+        "shown": min(used, limit) if limit else 0,
+    }
 
 
 @register.inclusion_tag("ui/check.html")
@@ -371,7 +340,7 @@ def check(title: Text, state: str, **facts: Any) -> dict[str, Any]:
 
 @register.simple_tag
 def field(bound: BoundField, suffix: Text = "", **attributes: Any) -> SafeString:
-    """A form field with label, hint, control and error tied together. Extra keywords become attributes of the control."""
+    """A form field: label, hint, control and error tied together. Extra keywords become attributes of the control."""
     for name, value in attributes.items():
         name = name.replace("_", "-")
         if value is False or value is None:
