@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from deftmail.stack.errors import StackError
 from deftmail.stack.service import Service
-from deftmail.stack.services import cyrus, knot, postfix, postgres, redis, rspamd
+from deftmail.stack.services import cyrus, knot, own, postfix, postgres, redis, rspamd
 from deftmail.stack.site import Site
 
 # Commands that end by themselves are no services: `status` does not list them.
@@ -21,6 +21,10 @@ def services(site: Site, only: Sequence[str] = ()) -> list[Service]:
         cyrus.service(site),
         rspamd.service(site),
         postfix.service(site),
+        own.setup(site),
+        own.gate(site),
+        own.worker(site),
+        own.web(site),
     ]
     unknown = set(only) - {service.name for service in everything}
     if unknown:

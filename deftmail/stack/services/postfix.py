@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from deftmail.stack import ca, files, probes
+from deftmail.stack.errors import StackError
 from deftmail.stack.render import render
 from deftmail.stack.service import Service
 from deftmail.stack.site import DATABASE, Site
@@ -37,11 +38,13 @@ def service(site: Site) -> Service:
         _copy_packaged(etc)
         write_configuration(etc, values(site))
         _make_outbox(site)
-        (home / "spool" / "pid" / "master.pid").unlink(missing_ok=True)
+        _check(etc)
 
     return Service(
         name="postfix",
-        argv=("/usr/sbin/postfix", "-c", str(etc), "start-fg"),
+        # Not "postfix start-fg": there the master makes a session of its own, out of the supervisor's sight.
+        # -d keeps it in the session it was given, and changes nothing else under a supervisor.
+        argv=("/usr/lib/postfix/sbin/master", "-c", str(etc), "-d"),
         prepare=prepare,
         probe=probes.together(
             *(probes.banner(site.port(name), b"220 ") for name in ("mx", "submission", "jmap_out", "system"))
@@ -91,14 +94,16 @@ def _copy_packaged(etc: Path) -> None:
             shutil.copy2(source, etc / name)
 
 
+def _check(etc: Path) -> None:
+    """Make the queue's folders and let Postfix look at its own installation."""
+    command = ["/usr/sbin/postfix", "-c", str(etc), "check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if result.returncode != 0:
+        raise StackError(f"postfix check: {(result.stderr or result.stdout).strip()}")
+
+
 def _make_outbox(site: Site) -> None:
     for path in (site.layout.outbox.parent, site.layout.outbox):
         files.folder(path, 0o755, site.outbox_owner)
     for name in ("cur", "new", "tmp"):
         files.folder(site.layout.outbox / name, 0o755, site.outbox_owner)
-
-
-def flush_queue(site: Site) -> None:
-    """Try every deferred message now."""
-    etc = site.layout.var / "postfix" / "etc"
-    subprocess.run(["/usr/sbin/postqueue", "-c", str(etc), "-f"], check=False, timeout=30)
