@@ -121,7 +121,8 @@ class SendRefused(JmapError):
 
     ``kind``: ``refused`` (a rule said no, ``sentence`` says why) · ``recipients`` · ``too_many`` · ``too_large`` ·
     ``sender`` (the From address is not this mailbox's) · ``engine`` (sending does not work at the moment).
-    ``sentence`` is the server's own sentence without its code, possibly empty. ``enhanced_code`` as in RFC 3463.
+    ``sentence`` is the server's own sentence for people, without its code, possibly empty; ``detail`` is only for logs.
+    ``enhanced_code`` as in RFC 3463.
     """
 
     def __init__(
@@ -133,8 +134,10 @@ class SendRefused(JmapError):
         enhanced_code: str = "",
         recipients: tuple[str, ...] = (),
         draft_id: str | None = None,
+        detail: str = "",
     ) -> None:
-        super().__init__(f"{kind}: {enhanced_code} {sentence}".strip(), code=f"send.{kind}", temporary=temporary)
+        text = " ".join(part for part in (f"{kind}:", enhanced_code, sentence or detail) if part)
+        super().__init__(text, code=f"send.{kind}", temporary=temporary)
         self.kind = kind
         self.sentence = sentence
         self.enhanced_code = enhanced_code

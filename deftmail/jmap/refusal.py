@@ -32,11 +32,11 @@ def explain(error: SetError, draft_id: str | None) -> SendRefused | SendUnknown:
         case "forbiddenToSend":
             # Cyrus makes this of every x.3.0, among them Postfix's "451 4.3.0 Temporary lookup failure": with the text
             # of a mail server it means that sending does not work now; a real prohibition comes without one.
-            return SendRefused("engine", temporary=bool(error.description), draft_id=draft_id)
+            return SendRefused("engine", temporary=bool(error.description), draft_id=draft_id, detail=error.description)
         case "invalidEmail" | "invalidProperties" | "notFound":
             return SendRefused("refused", temporary=False, sentence=error.description, draft_id=draft_id)
         case _:
-            return SendRefused("engine", temporary=True, sentence=error.description, draft_id=draft_id)
+            return SendRefused("engine", temporary=True, draft_id=draft_id, detail=f"{error.type} {error.description}")
 
 
 def _smtp(description: str, draft_id: str | None) -> SendRefused | SendUnknown:
@@ -44,7 +44,8 @@ def _smtp(description: str, draft_id: str | None) -> SendRefused | SendUnknown:
     if found is None:
         if _AFTER_BODY.match(description):
             return SendUnknown("connection lost after the body", draft_id=draft_id)
-        return SendRefused("engine", temporary=True, sentence=description.strip(), draft_id=draft_id)
+        # "Internal Error": the engine could not reach its SMTP server, or words of its own.
+        return SendRefused("engine", temporary=True, draft_id=draft_id, detail=description)
     code, kind, sentence = found.group(1), found.group(2), (found.group(3) or "").strip()
     if kind == "2":
         # One recipient of several was refused and the text reported is that of a later one that was not.

@@ -189,6 +189,7 @@ class SubmissionCalls(FolderCalls):
             submit = batch.call("EmailSubmission/set", self._submission("#d", sender, envelope), read_set)
         except MethodFailed as error:  # the account has no submission capability: the engine's SMTP server is away
             draft = self.save_draft(message, old[0] if old else None)
+            self.client.forget(self.access)  # so that the next try sees when it is back
             raise SendRefused("engine", temporary=True, draft_id=draft.id) from error
         replies = self._run_sending(batch, message.message_id, old[0] if old else None)
         if isinstance(replies, Sent):

@@ -47,7 +47,7 @@ class FakeJmap:
         self.refuse_submission: Object | None = None  # a SetError
         self.refuse_create: Object | None = None
         self.lose_answer_to: str | None = None  # a method: what it did stays done, the answer never comes, once
-        self.quota: tuple[int, int | None] = (0, 1_073_741_824)
+        self.quota: tuple[int, int | None] = (0, 1_073_741_824)  # used, total
         self.limits = {"maxCallsInRequest": 16, "maxObjectsInGet": 500, "maxObjectsInSet": 500} | (limits or {})
         self.session_requests = 0
         self._serial = 0
@@ -62,15 +62,8 @@ class FakeJmap:
     def add_mailbox(self, name: str, role: str | None = None, parent: str | None = None) -> str:
         id_ = self._new("mb")
         rights = dict.fromkeys(("mayReadItems", "mayAddItems", "mayRemoveItems", "mayRename", "mayDelete"), True)
-        self.mailboxes[id_] = {
-            "id": id_,
-            "name": name,
-            "parentId": parent,
-            "role": role,
-            "sortOrder": 0,
-            "isSubscribed": True,
-            "myRights": rights,
-        }
+        mailbox = {"id": id_, "name": name, "parentId": parent, "role": role, "sortOrder": 0}
+        self.mailboxes[id_] = {**mailbox, "isSubscribed": True, "myRights": rights}
         return id_
 
     def role(self, role: str) -> str:
@@ -143,8 +136,7 @@ class FakeJmap:
     def _upload(self, request: httpx2.Request) -> httpx2.Response:
         id_ = self._new("G")
         self.blobs[id_] = request.read()
-        type_ = request.headers["content-type"]
-        answer = {"accountId": self.account_id, "blobId": id_, "type": type_, "size": len(self.blobs[id_])}
+        answer = {"blobId": id_, "type": request.headers["content-type"], "size": len(self.blobs[id_])}
         return httpx2.Response(201, json=answer)
 
     def _api(self, request: httpx2.Request) -> httpx2.Response:
@@ -159,12 +151,10 @@ class FakeJmap:
                 if method is None:
                     raise _MethodError("unknownMethod")
                 for answer_name, answer in method(self._resolve(arguments, responses), created):
-                    with_account = {"accountId": self.account_id, **answer}
-                    responses.append((answer_name, with_account, call_id))
+                    responses.append((answer_name, {"accountId": self.account_id, **answer}, call_id))
             except _MethodError as error:
                 responses.append(("error", error.answer, call_id))
-        names = [call[0] for call in body["methodCalls"]]
-        if self.lose_answer_to in names:
+        if self.lose_answer_to in {call[0] for call in body["methodCalls"]}:
             self.lose_answer_to = None
             raise httpx2.ReadTimeout("lost")
         return httpx2.Response(200, json={"methodResponses": responses, "sessionState": "0"})

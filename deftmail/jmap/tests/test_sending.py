@@ -224,10 +224,14 @@ def test_without_submission_the_message_is_kept_as_a_draft() -> None:
         return found
 
     fake._session = session  # type: ignore[method-assign]
+    account = fake.account()
     with pytest.raises(SendRefused) as caught:
-        fake.account().send(_message())
+        account.send(_message())
     assert (caught.value.kind, caught.value.temporary) == ("engine", True)
     assert [email["id"] for email in _in(fake, "drafts")] == [caught.value.draft_id]
+    fake._session = original  # type: ignore[method-assign]
+    assert account.send(_message(), replaces=caught.value.draft_id).tidy
+    assert _in(fake, "drafts") == []
 
 
 @both
@@ -274,7 +278,7 @@ REFUSALS: list[tuple[dict[str, Any], str, bool, str, str]] = [
     ({"type": "smtpProtocolError", "description": "5.7.1 Switched off"}, "refused", False, "Switched off", "5.7.1"),
     ({"type": "smtpProtocolError", "description": "550 5.7.1 Off"}, "refused", False, "Off", "5.7.1"),
     ({"type": "smtpProtocolError", "description": "2.1.5 OK"}, "recipients", True, "", ""),
-    ({"type": "smtpProtocolError", "description": "Connection refused"}, "engine", True, "Connection refused", ""),
+    ({"type": "smtpProtocolError", "description": "Internal Error"}, "engine", True, "", ""),
     ({"type": "smtpProtocolError"}, "engine", True, "", ""),
     ({"type": "tooManyRecipients", "more": {"maxRecipients": 1}}, "too_many", False, "", ""),
     ({"type": "tooLarge", "more": {"maxSize": 52428800}}, "too_large", False, "", ""),
