@@ -11,7 +11,7 @@ from deftmail.tenants.models import Tenant
 
 
 class RateLimit(Stamped):
-    """One counter in one hour: `current_count` recipients of `limit_type` sent since `hour` by the mailbox or domain."""
+    """One counter in one hour: `current_count` recipients of `limit_type` since `hour`, by the mailbox or domain."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     mail_user = models.ForeignKey(

@@ -11,14 +11,16 @@ CREATE VIEW mta_domains AS
     SELECT d.domain FROM domains d WHERE d.status = 'active';
 
 CREATE VIEW mta_mailboxes AS
-    SELECT m.email AS address FROM mail_users m JOIN domains d ON d.id = m.domain_id
+    SELECT m.email AS address FROM mail_users m JOIN domains d ON d.tenant_id = m.tenant_id AND d.id = m.domain_id
     WHERE d.status = 'active' AND m.synced_at IS NOT NULL;
 
 CREATE VIEW mta_aliases AS
     SELECT NULL::text AS address, NULL::text AS destination WHERE false;
 
+-- Every ready mailbox whatever its state: who owns an address is asked here, whether he may send now is the gate's
+-- answer, with a sentence that says why.
 CREATE VIEW mta_sender_logins AS
-    SELECT m.email AS address, m.email AS login FROM mail_users m WHERE m.status = 'active';
+    SELECT m.email AS address, m.email AS login FROM mail_users m WHERE m.synced_at IS NOT NULL;
 """
 
 
@@ -37,7 +39,5 @@ class Migration(migrations.Migration):
                REFERENCES memberships (tenant_id, user_id) ON DELETE SET NULL (user_id)""",
             "ALTER TABLE mail_users DROP CONSTRAINT mail_users_user_fk",
         ),
-        migrations.RunSQL(
-            VIEWS, "DROP VIEW mta_sender_logins, mta_aliases, mta_mailboxes, mta_domains"
-        ),
+        migrations.RunSQL(VIEWS, "DROP VIEW mta_sender_logins, mta_aliases, mta_mailboxes, mta_domains"),
     ]

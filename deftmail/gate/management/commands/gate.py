@@ -1,0 +1,23 @@
+"""`deftmail gate`: the process that Cyrus and Postfix ask."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from deftmail.gate.service import AlreadyRunning, Gate
+from deftmail.kit.conf import conf
+
+
+class Command(BaseCommand):
+    help = "Answer the mail server's questions: may this login in, may this message leave or enter. Runs until SIGTERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        gate = Gate(sasl_socket=Path(conf.gate_sasl_socket), policy=conf.gate_policy, http=conf.gate_http)
+        try:
+            asyncio.run(gate.run())
+        except (OSError, AlreadyRunning) as error:
+            raise CommandError(f"The gate cannot start: {error}") from error

@@ -1,0 +1,198 @@
+"""May this login in? The one answer for IMAP and submission, in the order that costs an attacker most and us least.
+
+Row read → remembered success (5 minutes) → failures of the account → bcrypt → state of the mailbox. An address that
+does not exist goes the same way with a made-up hash, so that neither the answer nor its time tells who exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import structlog
+
+from deftmail.gate.database import Busy, Threads, on_connection
+from deftmail.gate.saslwire import Question
+from deftmail.kit import ratelimit
+from deftmail.kit.passwords import hash_password, verify_password
+from deftmail.mailboxes.actions import record_sign_in
+from deftmail.mailboxes.models import MailUser
+from deftmail.mailboxes.selectors import system
+from deftmail.mailproto.addresses import parse_address
+from deftmail.mailproto.errors import AddressError
+
+log = structlog.get_logger(__name__)
+
+SERVICES = frozenset({"imap", "smtp"})
+"""Who may ask: Cyrus' IMAP and Postfix. ManageSieve (`sieve`) is refused on purpose: a mailbox has one script, ours,
+and a script of its own could borrow another company's DKIM signature. JMAP comes with a token, never a password."""
+
+REMEMBER = 300.0
+"""Seconds a success spares the hash."""
+KNOWN = 24 * 3600.0
+"""Seconds a password that was right skips the *limit on failures* (not the hash), so that strangers who guess at an
+account cannot lock out the mail programs of its owner."""
+REMEMBERED_AT_MOST = 50_000
+WAITING_PER_ACCOUNT = 16
+"""Questions for one account that may wait for each other; a mail program opens up to a dozen connections."""
+
+
+class Outcome(StrEnum):
+    """How a question ended; also the word in the log."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    LIMITED = "limited"
+    DISABLED = "disabled"
+    REFUSED_SERVICE = "refused-service"
+
+
+@dataclass
+class Memory:
+    """Passwords that were right, by keyed hash: nothing in it can be turned back, and it dies with the process.
+
+    The key covers address, present `password_hash` and password: a changed password (or a re-made mailbox) misses by
+    itself. State is not in the key but read from the row each time.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _times: OrderedDict[bytes, float] = field(default_factory=OrderedDict, repr=False)
+
+    def name(self, address: str, password_hash: str, password: str) -> bytes:
+        """The entry's name for these three."""
+        text = "\0".join((address, password_hash, password))
+        return hmac.new(self._key, text.encode(), hashlib.sha256).digest()
+
+    def age(self, name: bytes) -> float:
+        """Seconds since this was right; infinite when it never was."""
+        at = self._times.get(name)
+        return float("inf") if at is None else self.clock() - at
+
+    def put(self, name: bytes) -> None:
+        """It was right just now."""
+        self._times[name] = self.clock()
+        self._times.move_to_end(name)
+        while len(self._times) > REMEMBERED_AT_MOST:
+            self._times.popitem(last=False)
+
+
+class _Turns:
+    """One uncached question per account at a time, so that a burst of wrong passwords cannot outrun the limit."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, address: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(address, (asyncio.Lock(), 0))
+        if users > WAITING_PER_ACCOUNT:
+            raise Busy
+        self._locks[address] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[address]
+            if users == 1:
+                del self._locks[address]
+            else:
+                self._locks[address] = lock, users - 1
+
+
+class PasswordChecker:
+    """Answers questions. `check` raises Busy or a database error where there is no answer: then nobody is told "no"."""
+
+    def __init__(self, readers: Threads, hashers: Threads, *, memory: Memory | None = None) -> None:
+        self._readers = readers
+        self._hashers = hashers
+        self.memory = memory or Memory()
+        self._turns = _Turns()
+        # A real hash of a password nobody has, at the real cost, made once.
+        self._nobody = hash_password(secrets.token_urlsafe(32))
+        self._recording: set[asyncio.Task[None]] = set()
+
+    async def check(self, question: Question) -> Outcome:
+        """Decide one question."""
+        address = canonical(question.address)
+        if question.service not in SERVICES:
+            outcome = Outcome.REFUSED_SERVICE
+            log.info("sign_in", outcome=outcome, service=question.service[:20], account=address)
+            return outcome
+        account = await self._read(address)
+        name = self.memory.name(address, account.password_hash if account else "", question.password)
+        if account is not None and self.memory.age(name) < REMEMBER:
+            return self._admit(account, question, cached=True)
+        async with self._turns.of(address):
+            return await self._check_slowly(address, question)
+
+    async def _check_slowly(self, address: str, question: Question) -> Outcome:
+        account = await self._read(address)  # anew: the wait may have been long, and a neighbour may have proved it
+        hashed = account.password_hash if account else self._nobody
+        name = self.memory.name(address, hashed, question.password)
+        age = self.memory.age(name) if account is not None else float("inf")
+        if account is not None and age < REMEMBER:
+            return self._admit(account, question, cached=True)
+        # The protocol carries no client address, so failures are counted per account here; per-address limits are
+        # Postfix's and Cyrus' own, and all accounts together are bounded by the hashing threads and their queue.
+        if age > KNOWN and not (await self._failures(address, cost=0)).allowed:
+            log.info("sign_in", outcome=Outcome.LIMITED, service=question.service, account=address)
+            return Outcome.LIMITED
+        right = await self._hashers.run(verify_password, question.password, hashed)
+        if not right or account is None:
+            # Asked before and charged after the hash is exact, since the account's questions take turns.
+            await self._failures(address, cost=1)
+            log.info("sign_in", outcome=Outcome.WRONG, service=question.service, account=address)
+            return Outcome.WRONG
+        self.memory.put(name)
+        return self._admit(account, question, cached=False)
+
+    def _admit(self, account: system.Account, question: Question, *, cached: bool) -> Outcome:
+        """The password is right: does the mailbox's state let him in? Suspended ones read and receive; their sending
+        is refused with a reason where the message is offered."""
+        if account.status == MailUser.Status.DISABLED:
+            log.info("sign_in", outcome=Outcome.DISABLED, service=question.service, account=account.email)
+            return Outcome.DISABLED
+        if not cached:
+            log.info("sign_in", outcome=Outcome.RIGHT, service=question.service, account=account.email)
+        task = asyncio.get_running_loop().create_task(self._record(account))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        return Outcome.RIGHT
+
+    async def _read(self, address: str) -> system.Account | None:
+        return await self._readers.run(on_connection, lambda: system.account_by_address(address))
+
+    async def _failures(self, address: str, *, cost: int) -> ratelimit.Verdict:
+        return await self._readers.run(lambda: ratelimit.hit("account_failures", address, cost=cost))
+
+    async def _record(self, account: system.Account) -> None:
+        """Note the sign-in, at most once a minute. A failure costs a time on a page, never a sign-in."""
+        if account.signed_in_within(60):
+            return
+        try:
+            await self._readers.run(on_connection, lambda: record_sign_in(account.tenant_id, account.mailbox_id))
+        except Exception as error:
+            log.warning("sign_in_not_recorded", error=type(error).__name__)
+
+    async def settle(self) -> None:
+        """Wait for sign-ins that are being written down (shutdown, tests)."""
+        if self._recording:
+            await asyncio.wait(self._recording, timeout=2)
+
+
+def canonical(text: str) -> str:
+    """A login as `mail_users.email` writes it: lower case, domain in A-labels; text that is no address is kept as it
+    is (cut), finds nobody and is counted like any other."""
+    try:
+        return parse_address(text).ascii.lower()
+    except AddressError:
+        return text[:320]

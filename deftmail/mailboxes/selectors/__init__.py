@@ -1,0 +1,85 @@
+"""Lists of a company's mailboxes. Call inside `tenant_tx`."""
+
+from __future__ import annotations
+
+import contextlib
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from deftmail.domains.models import Domain
+from deftmail.mailboxes.models import MailUser
+from deftmail.mailproto.errors import DomainError
+from deftmail.mailproto.names import parse_domain
+from deftmail.tenants.models import Membership, Role, User
+
+SORTS = {
+    "address": ("email",),
+    "name": ("display_name", "email"),
+    "used": ("used_bytes", "email"),
+    "signin": ("last_login_at", "email"),
+}
+"""What a list may be sorted by: word in the URL → order. A leading `-` in the URL reverses it."""
+DEFAULT_SORT = "address"
+
+
+def mailboxes(
+    tenant_id: UUID, search: str = "", domain_id: UUID | None = None, *, status: str = "", sort: str = DEFAULT_SORT
+) -> QuerySet[MailUser]:
+    """The company's mailboxes. `search` matches a part of the address (either spelling of its domain) or of the name;
+    `status` is a status, `provisioning` or `failed`."""
+    found = (
+        MailUser.objects.filter(tenant_id=tenant_id)
+        .select_related("domain")
+        .defer("domain__dkim_private_key", "password_hash")
+    )
+    if text := search.strip()[:320]:
+        matches = Q(email__icontains=text) | Q(display_name__icontains=text)
+        local, at, name = text.rpartition("@")
+        with contextlib.suppress(DomainError):  # a part of an address is a fine search
+            matches |= Q(email__icontains=f"{local}{at}{parse_domain(name).ascii}")
+        found = found.filter(matches)
+    if domain_id is not None:
+        found = found.filter(domain_id=domain_id)
+    if status in MailUser.Status.values:
+        found = found.filter(status=status)
+    elif status in ("pending", "failed"):
+        found = found.filter(sync_state=status)
+    found = found.order_by(*SORTS.get(sort.removeprefix("-"), SORTS[DEFAULT_SORT]))
+    return found.reverse() if sort.startswith("-") else found
+
+
+def mailbox_count(tenant_id: UUID) -> int:
+    """How many mailboxes count against the company's ceiling."""
+    return MailUser.objects.filter(tenant_id=tenant_id).count()
+
+
+def mailboxes_of_domain(tenant_id: UUID, domain_id: UUID) -> list[str]:
+    """The addresses of a domain's mailboxes, in order."""
+    return list(
+        MailUser.objects.filter(tenant_id=tenant_id, domain_id=domain_id)
+        .order_by("email")
+        .values_list("email", flat=True)
+    )
+
+
+def staff_mailboxes(tenant_id: UUID) -> frozenset[UUID]:
+    """The persons of the company whose mailbox is joined to a console account (owners and admins)."""
+    return frozenset(
+        Membership.objects.filter(tenant_id=tenant_id)
+        .exclude(role=Role.USER)
+        .exclude(user__mailbox=None)
+        .values_list("user_id", flat=True)
+    )
+
+
+def needs_recovery_address(tenant_id: UUID, user_id: UUID) -> bool:
+    """Whether this person must name a recovery address: his sign-in is a mailbox here, so the link for a lost password
+    would go into the mailbox that is locked. It counts once proven and outside the company's domains."""
+    person = User.objects.filter(pk=user_id, mailbox__tenant_id=tenant_id).first()
+    if person is None or Membership.objects.filter(user=person, role=Role.USER).exists():
+        return False  # plain mailbox people have their admin
+    if not person.recovery_email or person.recovery_email_verified_at is None:
+        return True
+    domain = person.recovery_email.rpartition("@")[2]
+    return Domain.objects.filter(tenant_id=tenant_id, domain=domain, ownership_proven_at__isnull=False).exists()
