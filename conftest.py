@@ -42,15 +42,21 @@ def django_db_setup(django_db_blocker: Any, request: pytest.FixtureRequest) -> I
 
 
 def _flush_as_owner(self: Any) -> None:
-    """Replaces the flush of TransactionTestCase: `deftmail_app` may not TRUNCATE, and plans are data of migrations."""
+    """Replaces the flush of TransactionTestCase: `deftmail_app` may not TRUNCATE, and plans are data of migrations.
+
+    A connection of its own: a test that does not list `owner` among its databases may not use Django's.
+    """
+    import psycopg
     from django.db import connections
 
     keep = {"plans", "django_migrations", "django_content_type"}
-    with connections["owner"].cursor() as cursor:
-        cursor.execute("select tablename from pg_tables where schemaname = 'public'")
-        names = ", ".join(f'"{row[0]}"' for row in cursor.fetchall() if row[0] not in keep)
-        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    connections["owner"].close()
+    where = connections["owner"].get_connection_params()
+    with psycopg.connect(
+        **{name: where[name] for name in ("dbname", "user", "password", "host", "port") if name in where}
+    ) as owner:
+        rows = owner.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        names = ", ".join(f'"{row[0]}"' for row in rows if row[0] not in keep)
+        owner.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
 @pytest.fixture(autouse=True, scope="session")

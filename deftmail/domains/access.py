@@ -16,7 +16,7 @@ def domain_for(
     """The actor's domain, locked when `for_update`. Raises Forbidden, or NotFound for absent and foreign alike."""
     actor.require(need)
     domains = Domain.objects.filter(tenant_id=actor.tenant_id, pk=_as_uuid(domain_id))
-    domain = (domains.select_for_update() if for_update else domains).first()
+    domain = (domains.select_for_update(no_key=True) if for_update else domains).first()
     if domain is None:
         raise NotFound
     return domain

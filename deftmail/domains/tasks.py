@@ -103,6 +103,6 @@ def _work(row: Domain) -> Work:
 def _on_ready(row: Domain) -> None:
     from deftmail.domains.actions.checking import activate_if_ready
 
-    current = Domain.objects.select_for_update().filter(tenant_id=row.tenant_id, pk=row.pk).first()
+    current = Domain.objects.select_for_update(no_key=True).filter(tenant_id=row.tenant_id, pk=row.pk).first()
     if current is not None:
         activate_if_ready(Actor.system(row.tenant_id), current)

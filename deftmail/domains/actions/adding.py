@@ -93,7 +93,7 @@ def add_domain(*, actor: Actor, name: str, resolver: Resolver | None = None) -> 
 def _refuse_early(actor: Actor, name: DomainName, *, lock: bool = False) -> None:
     """Refuse a stopped company, a name it has already, and one too many. With `lock` the tenant row serialises adds."""
     tenants = Tenant.objects.filter(pk=actor.tenant_id)
-    tenant = (tenants.select_for_update() if lock else tenants).get()
+    tenant = (tenants.select_for_update(no_key=True) if lock else tenants).get()
     if tenant.status != Tenant.Status.ACTIVE:
         raise errors.CompanyStopped
     if Domain.objects.filter(tenant_id=actor.tenant_id, domain=name.ascii).exists():

@@ -38,7 +38,7 @@ def delete_domain(
     named = frozenset(address.strip().lower() for address in addresses)
     with tenant_tx(actor.tenant_id):
         # The company's row first, as in add: mailboxes are made under the same lock, so none appears in between.
-        tenant = Tenant.objects.select_for_update().get(pk=actor.tenant_id)
+        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=actor.tenant_id)
         domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE, for_update=True)
         if tenant.status == Tenant.Status.SUSPENDED:
             raise errors.CompanyStopped

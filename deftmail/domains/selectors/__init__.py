@@ -23,7 +23,7 @@ def domains_of(actor: Actor, *, search: str = "", status: str = "", sort: str = 
     """The company's domains; `search` matches either spelling of a name, `status` is a status or `degraded`."""
     actor.require(Action.DOMAIN_VIEW)
     domains = Domain.objects.filter(tenant_id=actor.tenant_id).defer("dkim_private_key")
-    if text := search.strip()[:253]:
+    if text := search.replace("\0", "").strip()[:253]:  # PostgreSQL text holds no NUL
         matches = Q(domain__icontains=text) | Q(domain_unicode__icontains=text)
         with contextlib.suppress(DomainError):  # a part of a name is a fine search
             matches |= Q(domain__icontains=parse_domain(text).ascii)

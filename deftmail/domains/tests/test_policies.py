@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -133,10 +134,10 @@ def test_the_schedule_is_1_2_5_10_minutes_then_every_15_for_a_day_then_hourly():
     assert minutes[:7] == [1, 2, 5, 10, 25, 40, 55]
     within_day = [minute for minute in minutes if minute < 24 * 60]
     assert within_day[-1] == 1435
-    assert {b - a for a, b in zip(within_day[3:], within_day[4:], strict=False)} == {15}
+    assert {b - a for a, b in pairwise(within_day[3:])} == {15}
     later = [minute for minute in minutes if minute >= 24 * 60]
     assert later[0] == 24 * 60
-    assert {b - a for a, b in zip(later, later[1:], strict=False)} == {60}
+    assert {b - a for a, b in pairwise(later)} == {60}
 
 
 def test_a_late_worker_does_not_catch_up_on_missed_looks():
