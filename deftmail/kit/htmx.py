@@ -95,9 +95,8 @@ class ToastMiddleware:
             return response
         if any(name in response.headers for name in ("HX-Redirect", "HX-Location", "HX-Refresh")):
             return response
-        # Nothing was said in this request and nothing waits in the cookie or session: do not touch the store.
-        waiting = messages.get_messages(request)
-        toasts = [as_toast(message) for message in waiting]
+        # Reading marks them as shown, so each one is said once: here or on the next page.
+        toasts = [as_toast(message) for message in messages.get_messages(request)]
         if toasts:
             trigger(response, "deft:toast", {"toasts": toasts})
         return response

@@ -305,7 +305,7 @@ def cursor_nav(newer: str = "", older: str = "") -> dict[str, str]:
 @register.inclusion_tag("ui/meter.html")
 def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compact: bool = False) -> dict[str, Any]:
     """How much of a limit is used; speaks up at 80 and 95 %. limit None: unlimited. unit `bytes` writes sizes."""
-    share = used / limit if limit else 0.0
+    share = 0.0 if limit is None else used / limit if limit else 1.0
     write = (
         words.size if unit == "bytes" else lambda number: f"{formats.number_format(number)}{' ' + unit if unit else ''}"
     )
@@ -316,7 +316,9 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
         tone, note = "bad", _("Almost full: %d %% used") % int(share * 100)
     elif share >= 0.8:
         tone, note = "warn", _("%d %% used") % int(share * 100)
-    value = _("%(used)s of %(limit)s") % {"used": write(used), "limit": write(limit)} if limit else write(used)
+    value = (
+        _("%(used)s of %(limit)s") % {"used": write(used), "limit": write(limit)} if limit is not None else write(used)
+    )
     return {
         "label": label,
         "value": value,
