@@ -31,7 +31,8 @@ class Conf(BaseSettings):
     database_url: SecretStr = Field(description="PostgreSQL as `deftmail_app`: row-level security applies.")
     database_system_url: SecretStr = Field(description="PostgreSQL as `deftmail_system`: reads that cross companies.")
     database_owner_url: SecretStr | None = Field(
-        None, description="PostgreSQL as `deftmail_owner`: migrations only; give it to `deftmail setup`, not to the web."
+        None,
+        description="PostgreSQL as `deftmail_owner`: migrations only; give it to `deftmail setup`, not to the web.",
     )
     redis_url: str = Field(description="Redis of limits (append-only file, noeviction).")
     cache_url: str = Field(description="Redis of the cache (may evict).")
@@ -43,7 +44,9 @@ class Conf(BaseSettings):
     web_port: int = Field(8000, description="Port the web process binds.")
     web_workers: int = Field(1, description="Web processes; each holds a database pool of 10.")
     trusted_proxies: int = Field(0, description="Number of reverse proxies whose X-Forwarded-For entry is believed.")
-    dns_servers: str = Field("", description="Comma separated host:port of resolvers for DNS checks; empty: the system's.")
+    dns_servers: str = Field(
+        "", description="Comma separated host:port of resolvers for DNS checks; empty: the system's."
+    )
     support_email: str = Field("support@deftmail.test", description="Shown where a person needs a human.")
 
     engine: Literal["cyrus", "fake"] = Field("cyrus", description="The mail engine driver.")

@@ -51,9 +51,7 @@ def unseal(sealed: str, *, table: str, tenant_id: UUID | str, row_id: UUID | str
         if version != "v1":
             raise SealBroken(f"unknown seal version {version!r}")
         key = _keys()[key_id]
-        plain = AESGCM(key).decrypt(
-            base64.b64decode(nonce), base64.b64decode(cipher), _aad(table, tenant_id, row_id)
-        )
+        plain = AESGCM(key).decrypt(base64.b64decode(nonce), base64.b64decode(cipher), _aad(table, tenant_id, row_id))
     except (ValueError, KeyError, InvalidTag) as error:
         raise SealBroken(f"cannot open a seal of {table}") from error
     return plain.decode()

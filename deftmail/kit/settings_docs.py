@@ -35,8 +35,7 @@ def render() -> dict[Path, str]:
     table = [
         "# Settings",
         "",
-        "Read from the environment, checked at start. Made from `deftmail/kit/conf.py`; the local stack writes its own to"
-        " `var/deftmail.env`.",
+        "Read from the environment, checked at start. Made from `deftmail/kit/conf.py`.",
         "",
         "| variable | default | meaning |",
         "| --- | --- | --- |",

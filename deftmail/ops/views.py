@@ -45,7 +45,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """200 when every part answers, 503 with the part that does not; `?part=web` asks for this process alone."""
     if request.GET.get("part") == "web":
         return JsonResponse({"web": {"ok": True}})
-    report = {}
+    report: dict[str, dict[str, object]] = {}
     for name, probe in PARTS.items():
         started = time.monotonic()
         try:

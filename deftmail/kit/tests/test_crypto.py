@@ -14,7 +14,8 @@ def test_what_was_sealed_opens_for_its_own_row():
 
 
 @pytest.mark.parametrize(
-    ("table", "tenant", "row"), [("other", TENANT, ROW), ("domains", uuid.uuid4(), ROW), ("domains", TENANT, uuid.uuid4())]
+    ("table", "tenant", "row"),
+    [("other", TENANT, ROW), ("domains", uuid.uuid4(), ROW), ("domains", TENANT, uuid.uuid4())],
 )
 def test_a_seal_copied_elsewhere_does_not_open(table, tenant, row):
     sealed = crypto.seal("secret", table="domains", tenant_id=TENANT, row_id=ROW)

@@ -54,14 +54,16 @@ def test_an_ipv6_line_is_its_64(address, key):
 def test_800_parallel_tries_pass_exactly_the_burst():
     subject = str(uuid.uuid4())
     burst = ratelimit.LIMITS["signup"].burst
-    allowed = []
+    allowed: list[bool] = []
 
     def worker():
         allowed.extend(ratelimit.hit("signup", subject).allowed for _ in range(50))
 
     threads = [threading.Thread(target=worker) for _ in range(16)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(allowed) == 800
     assert sum(allowed) == burst
 

@@ -1,0 +1,199 @@
+// The composer: editor, autosave that never touches what is typed, attachments with progress.
+import { announce, cookie, on, register, toast } from '@deftmail/ui'
+
+const PAUSE = 2500 // ms after the last edit until a draft is saved
+
+register('[data-composer]', (root) => start(root))
+
+async function start(root) {
+  const form = root.querySelector('form')
+  const holder = root.querySelector('[data-editor]')
+  const html = form.elements.html
+  const text = form.elements.text
+  const state = root.querySelector('[data-save-state]')
+  const { createEditor } = await import('@deftmail/composer')
+
+  let dirty = false
+  let timer = 0
+  let saving = null // the save under way; the next waits for it, so that no two make two drafts
+  let leaving = false
+
+  const touched = () => {
+    dirty = true
+    clearTimeout(timer)
+    timer = setTimeout(save, PAUSE)
+  }
+  const editor = createEditor(holder, { onChange: touched, onFiles: (files) => attach(files), label: holder.dataset.label })
+  editor.set(html.value)
+  text.hidden = true
+  holder.hidden = false
+  form.elements.rich.disabled = false
+  const format = root.querySelector('[data-format]')
+  if (format) format.hidden = false
+  form.addEventListener('input', touched)
+  if ('autofocus' in holder.dataset) {
+    editor.focus()
+    editor.squire.moveCursorToStart()
+  } else form.elements.to.focus()
+
+  const pack = () => {
+    html.value = editor.html()
+    text.value = ''
+    const data = new FormData(form)
+    data.delete('file')
+    return data
+  }
+
+  async function save() {
+    clearTimeout(timer)
+    if (!dirty || leaving) return saving
+    if (saving) {
+      await saving
+      return save()
+    }
+    dirty = false
+    state.textContent = root.dataset.saySaving
+    saving = (async () => {
+      try {
+        const answer = await fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token(), Accept: 'application/json' } })
+        const said = await answer.json()
+        if (!answer.ok) throw new Error(said.error)
+        form.elements.draft_id.value = said.draft_id
+        form.elements.message_id.value = said.message_id
+        state.textContent = said.said
+      } catch {
+        dirty = true
+        state.textContent = root.dataset.sayFailed
+        timer = setTimeout(save, 15000)
+      } finally {
+        saving = null
+      }
+    })()
+    return saving
+  }
+
+  const token = () => form.elements.csrfmiddlewaretoken?.value || cookie('dm_csrf')
+
+  // Sending waits for a save under way: its answer names the draft that the sent message replaces.
+  form.addEventListener(
+    'submit',
+    (event) => {
+      html.value = editor.html()
+      text.value = ''
+      clearTimeout(timer)
+      if (!saving) {
+        leaving = event.submitter?.value === 'send' ? leaving : true
+        return
+      }
+      event.preventDefault()
+      event.stopImmediatePropagation()
+      const { submitter } = event
+      saving.finally(() => form.requestSubmit(submitter))
+    },
+    true,
+  )
+
+  root.querySelector('[data-close]').addEventListener('click', async (event) => {
+    if (!root.closest('.composer-root')) return save()
+    event.preventDefault()
+    await save()
+    leaving = true
+    root.parentElement.replaceChildren()
+    document.querySelector('#main')?.focus()
+  })
+  root.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') root.querySelector('[data-close]').click()
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit(root.querySelector('[data-send]'))
+  })
+  root.querySelector('[data-discard]').addEventListener('click', () => (leaving = true))
+  root.querySelector('[data-show-cc]')?.addEventListener('click', (event) => {
+    event.currentTarget.hidden = true
+    root.querySelector('[data-cc]').classList.remove('max-js-hidden')
+    form.elements.cc.focus()
+  })
+  for (const button of root.querySelectorAll('[data-command]')) {
+    button.addEventListener('click', () => {
+      const { command } = button.dataset
+      const on = { bold: 'B', italic: 'I' }[command]
+      if (on && editor.squire.hasFormat(on)) editor.squire[command === 'bold' ? 'removeBold' : 'removeItalic']()
+      else editor.squire[command]()
+      editor.focus()
+    })
+  }
+
+  // ——— Attachments: each goes up at once, with its progress.
+  const list = root.querySelector('[data-files]')
+  const input = root.querySelector('[data-attach]')
+  input.addEventListener('change', () => {
+    attach([...input.files])
+    input.value = ''
+  })
+  root.addEventListener('dragover', (event) => {
+    if (![...event.dataTransfer.types].includes('Files')) return
+    event.preventDefault()
+    root.dataset.dropping = ''
+  })
+  for (const type of ['dragleave', 'drop']) root.addEventListener(type, () => delete root.dataset.dropping)
+  root.addEventListener('drop', (event) => {
+    if (!event.dataTransfer.files.length || event.defaultPrevented) return
+    event.preventDefault()
+    attach([...event.dataTransfer.files])
+  })
+  on('click', '[data-remove-file]', (_event, button) => {
+    if (!root.contains(button)) return
+    button.closest('.file').remove()
+    touched()
+  })
+
+  function attach(files) {
+    for (const file of files) {
+      const sum = [...list.children].reduce((all, item) => all + Number(item.dataset.size || 0), 0)
+      if (sum + file.size > Number(root.dataset.maxBytes)) {
+        toast(root.dataset.sayTooLarge, { kind: 'error' })
+        return
+      }
+      up(file)
+    }
+  }
+
+  function up(file) {
+    const item = document.createElement('li')
+    item.className = 'file'
+    item.dataset.size = file.size
+    const name = Object.assign(document.createElement('span'), { className: 'file-name', textContent: file.name })
+    const bar = Object.assign(document.createElement('progress'), { max: 1, value: 0 })
+    bar.setAttribute('aria-label', file.name)
+    item.append(name, bar)
+    list.append(item)
+    const data = new FormData()
+    for (const known of list.querySelectorAll('input[name=attached]')) data.append('attached', known.value)
+    data.append('file', file)
+    const request = new XMLHttpRequest()
+    request.open('POST', root.dataset.uploadUrl)
+    request.setRequestHeader('X-CSRFToken', token())
+    request.setRequestHeader('HX-Request', 'true')
+    request.upload.addEventListener('progress', (event) => event.lengthComputable && (bar.value = event.loaded / event.total))
+    const failed = () => {
+      item.remove()
+      toast(request.status === 413 ? root.dataset.sayTooLarge : root.dataset.sayUploadFailed, { kind: 'error' })
+    }
+    request.addEventListener('error', failed)
+    request.addEventListener('load', () => {
+      if (request.status !== 200) return failed()
+      const page = new DOMParser().parseFromString(request.responseText, 'text/html')
+      const line = page.querySelector('li.file')
+      if (!line) return failed()
+      item.replaceWith(document.importNode(line, true))
+      announce(file.name)
+      touched()
+    })
+    request.send(data)
+  }
+
+  // A closed tab keeps what was typed, as far as a browser lets it.
+  addEventListener('pagehide', () => {
+    if (!dirty || leaving || !root.isConnected) return
+    fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token() }, keepalive: true }).catch(() => {})
+  })
+}
+

@@ -1,0 +1,291 @@
+"""From a message someone answers to the form he writes in, and from the form to what is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from django import forms
+from django.core import signing
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from deftmail.jmap import Address, Email, MailAccount, OutgoingMessage, OutgoingPart, Part, new_message_id
+from deftmail.mailproto.addresses import parse_recipients
+from deftmail.mailproto.errors import MailprotoError
+from deftmail.mailproto.filenames import clean_filename
+from deftmail.mailproto.html import SanitizedHtml, sanitize_html, sanitize_outgoing
+from deftmail.mailproto.replies import forward_subject, reply_subject
+from deftmail.mailproto.text import forward_html, forward_text, html_to_text, quote_html, quote_text, text_to_html
+from deftmail.webmail.access import Mail
+from deftmail.webmail.reading import PICTURES
+
+MAX_ATTACHMENTS = 25 * 1024 * 1024
+MAX_FILES = 50
+MAX_BODY = 1024 * 1024  # characters
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file of the message being written: already in the engine, named by a signed token in the form."""
+
+    blob_id: str
+    name: str
+    type: str
+    size: int
+    cid: str = ""
+
+    def token(self, mail: Mail) -> str:
+        """Signed for this mailbox, so that sizes are what we measured and ids are what it uploaded or received."""
+        return signing.dumps([self.blob_id, self.name, self.type, self.size, self.cid], salt=_salt(mail))
+
+    @classmethod
+    def read(cls, mail: Mail, token: str) -> Attached:
+        """Raises ValidationError for a token that is not ours."""
+        try:
+            blob_id, name, kind, size, cid = signing.loads(token, salt=_salt(mail))
+        except (signing.BadSignature, ValueError) as error:
+            raise forms.ValidationError(_("An attachment could not be read. Attach it again.")) from error
+        return cls(blob_id, name, kind, size, cid)
+
+    @property
+    def picture_url(self) -> str:
+        """Where the editor shows an inline picture from."""
+        return reverse("webmail:picture", args=[self.blob_id]) + f"?type={quote(self.type)}"
+
+    def part(self) -> OutgoingPart:
+        """For the engine."""
+        return OutgoingPart(
+            self.blob_id, self.name, self.type, size=self.size, cid=self.cid or None, inline=bool(self.cid)
+        )
+
+
+def _salt(mail: Mail) -> str:
+    return f"webmail.attachment:{mail.mailbox.pk}"
+
+
+@dataclass
+class Start:
+    """What the composer opens with."""
+
+    initial: dict[str, Any] = field(default_factory=dict)
+    attached: list[Attached] = field(default_factory=list)
+
+
+class ComposeForm(forms.Form):
+    """The composer. `rich` is set by the editor's script: without it the plain text is what counts."""
+
+    to = forms.CharField(label=gettext_lazy("To"), required=False, max_length=20_000)
+    cc = forms.CharField(label=gettext_lazy("Cc"), required=False, max_length=20_000)
+    bcc = forms.CharField(label=gettext_lazy("Bcc"), required=False, max_length=20_000)
+    subject = forms.CharField(label=gettext_lazy("Subject"), required=False, max_length=900)
+    text = forms.CharField(
+        label=gettext_lazy("Message"), required=False, max_length=MAX_BODY, strip=False, widget=forms.Textarea
+    )
+    html = forms.CharField(required=False, max_length=MAX_BODY, widget=forms.Textarea)
+    rich = forms.BooleanField(required=False)
+    message_id = forms.CharField(required=False, max_length=300)
+    draft_id = forms.CharField(required=False, max_length=255)
+    answers = forms.CharField(required=False, max_length=255)
+    forwards = forms.CharField(required=False, max_length=255)
+    in_reply_to = forms.CharField(required=False, max_length=1000)
+    references = forms.CharField(required=False, max_length=20_000)
+
+    def clean_subject(self) -> str:
+        return " ".join(str(self.cleaned_data["subject"]).split())
+
+
+def new(mail: Mail, to: str = "", subject: str = "") -> Start:
+    """An empty message."""
+    return Start({"to": to[:2000], "subject": subject[:500], "message_id": _fresh_id(mail)})
+
+
+def answer(mail: Mail, original: Email, *, everybody: bool) -> Start:
+    """Reply: to Reply-To or the sender; to the recipients when the message is one's own (RFC 5322 §3.6.2, §3.6.4)."""
+    to, cc = original.reply_recipients(mail.own, all=everybody)
+    in_reply_to, references = original.reply_headers()
+    who = original.from_[0].label if original.from_ else _("someone")
+    line = _("On %(when)s, %(who)s wrote:") % {"when": _when(original), "who": who}
+    body, pictures = _quotable(original)
+    return Start(
+        {
+            "to": _line(to),
+            "cc": _line(cc),
+            "subject": reply_subject(original.subject),
+            "text": "\n\n" + quote_text(_plain(original), attribution=line),
+            "html": "<div><br></div>" + quote_html(body, attribution=line),
+            "message_id": _fresh_id(mail),
+            "answers": original.id,
+            "in_reply_to": " ".join(in_reply_to),
+            "references": " ".join(references),
+        },
+        pictures,
+    )
+
+
+def forward(mail: Mail, original: Email) -> Start:
+    """Forward with everything that was attached."""
+    head = [
+        (_("From"), _line(original.from_)),
+        (_("Date"), _when(original)),
+        (_("Subject"), original.subject),
+        (_("To"), _line(original.to)),
+        (_("Cc"), _line(original.cc)),
+    ]
+    head = [(name, value) for name, value in head if value]
+    title = _("Forwarded message")
+    body, pictures = _quotable(original)
+    files = [_attached(part) for part in original.attachments if part.blob_id]
+    return Start(
+        {
+            "subject": forward_subject(original.subject),
+            "text": "\n\n" + forward_text(_plain(original), title=title, headers=head),
+            "html": "<div><br></div>" + forward_html(body, title=title, headers=head),
+            "message_id": _fresh_id(mail),
+            "forwards": original.id,
+            "references": " ".join(original.reply_headers()[1]),
+        },
+        [*pictures, *files],
+    )
+
+
+def resume(mail: Mail, draft: Email) -> Start:
+    """Go on with a draft; it keeps its Message-ID, so that saving and sending stay repeatable."""
+    body, pictures = _quotable(draft)
+    return Start(
+        {
+            "to": _line(draft.to),
+            "cc": _line(draft.cc),
+            "bcc": _line(draft.bcc),
+            "subject": draft.subject,
+            "text": _plain(draft),
+            "html": body.html,
+            "message_id": draft.message_id[0] if draft.message_id else _fresh_id(mail),
+            "draft_id": draft.id,
+            "in_reply_to": " ".join(draft.in_reply_to),
+            "references": " ".join(draft.references),
+        },
+        [*pictures, *[_attached(part) for part in draft.attachments if part.blob_id]],
+    )
+
+
+def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complete: bool) -> OutgoingMessage | None:
+    """The message of a valid form; None (with errors on the form) when it cannot be one.
+
+    complete: False for a draft, whose recipients may be half typed.
+    """
+    people: dict[str, tuple[Address, ...]] = {}
+    for name in ("to", "cc", "bcc"):
+        people[name] = _recipients(form, name, complete=complete)
+    if form.errors:
+        return None
+    data = form.cleaned_data
+    html: str | None = None
+    text = data["text"].replace("\r\n", "\n")
+    if data["rich"]:
+        by_url = {item.picture_url: item.cid for item in attached if item.cid}
+        html = sanitize_outgoing(data["html"], cid_of_url=by_url.get)
+        text = html_to_text(html, links=True)
+    return OutgoingMessage(
+        sender=mail.address,
+        to=people["to"],
+        cc=people["cc"],
+        bcc=people["bcc"],
+        subject=data["subject"],
+        text=text,
+        html=html,
+        attachments=tuple(item.part() for item in attached),
+        message_id=_own_id(mail, data["message_id"]),
+        in_reply_to=tuple(data["in_reply_to"].split()[:1]),
+        references=tuple(data["references"].split()[-20:]),
+    )
+
+
+def total(attached: list[Attached]) -> int:
+    """Bytes of all files."""
+    return sum(item.size for item in attached)
+
+
+def upload(account: MailAccount, file: Any) -> Attached:
+    """Put an uploaded file into the engine."""
+    kind = (file.content_type or "application/octet-stream").split(";")[0].strip().lower()
+    blob = account.upload(file, kind, file.size)
+    return Attached(blob.id, clean_filename(file.name or ""), kind, file.size)
+
+
+def _recipients(form: ComposeForm, name: str, *, complete: bool) -> tuple[Address, ...]:
+    text = form.cleaned_data.get(name, "")
+    if not text.strip():
+        return ()
+    try:
+        return tuple(Address(item.address.ascii, item.name) for item in parse_recipients(text))
+    except MailprotoError as error:
+        if complete:
+            item = error.params.get("item", "")
+            form.add_error(name, _("“%(item)s” is not an address: %(why)s") % {"item": item, "why": str(error)})
+            return ()
+        # A draft keeps what is typed so far where it can be read.
+        return tuple(
+            Address(found[0].address.ascii, found[0].name) for piece in text.split(",") if (found := _lenient(piece))
+        )
+
+
+def _lenient(piece: str) -> Any:
+    try:
+        return parse_recipients(piece)
+    except MailprotoError:
+        return ()
+
+
+def _fresh_id(mail: Mail) -> str:
+    return new_message_id(mail.mailbox.email.rpartition("@")[2])
+
+
+def _own_id(mail: Mail, given: str) -> str:
+    """The composition's Message-ID, if it is one of our domain's; a forged one is replaced."""
+    domain = mail.mailbox.email.rpartition("@")[2]
+    local, _at, rest = given.strip("<> ").rpartition("@")
+    return f"{local}@{rest}" if rest == domain and local and len(local) < 200 and local.isascii() else _fresh_id(mail)
+
+
+def _quotable(email: Email) -> tuple[SanitizedHtml, list[Attached]]:
+    """The body to put into the editor, and the pictures it shows. Remote pictures stay blocked while one writes."""
+    html = email.html if email.html is not None else text_to_html(email.text)
+    pictures = {
+        part.cid: _attached(part) for part in email.inline if part.cid and part.blob_id and part.type in PICTURES
+    }
+
+    def url(cid: str) -> str | None:
+        return pictures[cid].picture_url if cid in pictures else None
+
+    clean = sanitize_html(html, cid_url=url, remote_images=False, for_quoting=True)
+    return clean, list(pictures.values())
+
+
+def _attached(part: Part) -> Attached:
+    return Attached(part.blob_id or "", clean_filename(part.name or ""), part.type, part.size, part.cid or "")
+
+
+def _plain(email: Email) -> str:
+    return email.text or html_to_text(email.html or "")
+
+
+def _line(people: tuple[Address, ...]) -> str:
+    return ", ".join(_person(person) for person in people)
+
+
+def _person(person: Address) -> str:
+    if not person.name or person.name == person.email:
+        return person.email
+    name = person.name.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = f'"{name}"' if any(mark in person.name for mark in ',;:<>@()[]"\\.') else person.name
+    return f"{quoted} <{person.email}>"
+
+
+def _when(email: Email) -> str:
+    when = email.sent_at or email.received_at
+    return date_format(localtime(when), "DATETIME_FORMAT") if when else _("an unknown date")

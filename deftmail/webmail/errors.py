@@ -1,0 +1,43 @@
+"""What the webmail refuses, in words for the reader."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from deftmail.kit.errors import Conflict, Forbidden, Unavailable
+
+
+class NoMailbox(Conflict):
+    """Signed in, but without a mailbox of one's own."""
+
+    code = "no-mailbox"
+    message = _("There is no mailbox for your sign-in yet. Create one in the console under Addresses.")
+
+
+class MailboxDisabled(Forbidden):
+    """The owner disabled it."""
+
+    code = "mailbox-disabled"
+    message = _("This mailbox is disabled. Ask an administrator of your company.")
+
+
+class MailboxNotReady(Unavailable):
+    """The engine does not have it yet."""
+
+    code = "mailbox-not-ready"
+    message = _("Your mailbox is being set up. This takes a few seconds; reload in a moment.")
+
+
+class MailAway(Unavailable):
+    """The mail server does not answer."""
+
+    code = "mail-away"
+    message = _("The mail server is not answering at the moment. Nothing is lost; try again shortly.")
+
+
+class TooLarge(Conflict):
+    """More than may be attached."""
+
+    code = "attachments-too-large"
+    status = 413
+    message = _("Attachments may be 25 MB in all. Remove one, or send a link instead.")

@@ -1,0 +1,212 @@
+"""Writing: open, save, attach, send. A message is sent once, whatever is clicked twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from deftmail.jmap.errors import InvalidMessage, OverQuota, SendRefused, SendUnknown
+from deftmail.jmap.errors import TooLarge as JmapTooLarge
+from deftmail.kit.errors import Invalid
+from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
+from deftmail.webmail import composing, listing
+from deftmail.webmail.access import Mail, mail_view
+from deftmail.webmail.composing import Attached, ComposeForm, Start
+from deftmail.webmail.errors import TooLarge
+from deftmail.webmail.views.acts import where_to
+
+
+@mail_view(limit="webmail")
+@require_http_methods(["GET", "HEAD", "POST"])
+def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
+    """The composer; a POST sends, or saves when `do=save` (the way without scripts)."""
+    if request.method != "POST":
+        start = _start(request, mail)
+        return _show(request, mail, ComposeForm(initial=start.initial), start.attached)
+    form = ComposeForm(request.POST)
+    attached = _attached(request, mail)
+    if request.POST.get("do") == "save":
+        return _save_and_leave(request, mail, form, attached)
+    if form.is_valid():
+        message = composing.outgoing(mail, form, attached, complete=True)
+        if message is not None and _send(request, mail, form, message):
+            toast(request, _("Message sent"), kind="success")
+            if not is_fragment(request):
+                return redirect(request, where_to(request))
+            response = HttpResponse("")
+            trigger(response, "deft:sent")
+            return response
+    return _show(request, mail, form, attached, status=422)
+
+
+def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> bool:
+    """Hand the message over. A refusal stays on the form and the draft in its folder; nothing typed is lost."""
+    data = form.cleaned_data
+    try:
+        mail.account.send(
+            message,
+            replaces=data["draft_id"] or None,
+            answers=data["answers"] or None,
+            forwards=data["forwards"] or None,
+        )
+    except InvalidMessage as error:
+        words = {
+            "noRecipients": _("Say whom it goes to."),
+            "tooMany": _("That is more recipients than one message may have."),
+            "address": _("An address is not complete."),
+        }
+        form.add_error(error.field if error.field in form.fields else "to", words.get(error.code, str(error)))
+    except SendRefused as error:
+        _keep_draft(request, form, error.draft_id)
+        form.add_error("to" if error.kind == "recipients" else None, _refused(error))
+    except SendUnknown as error:
+        _keep_draft(request, form, error.draft_id)
+        form.add_error(
+            None, _("The connection broke while sending. Send again: it is checked first, so nobody gets it twice.")
+        )
+    except OverQuota:
+        form.add_error(None, _("Your mailbox is full: the sent copy has no place. Delete something and send again."))
+    except JmapTooLarge:
+        form.add_error(None, str(TooLarge.message))
+    else:
+        return True
+    return False
+
+
+def _refused(error: SendRefused) -> str:
+    if error.kind == "recipients":
+        return _("The mail server does not accept: %(who)s") % {"who": ", ".join(error.recipients) or error.sentence}
+    if error.kind == "too_large":
+        return str(TooLarge.message)
+    if error.kind == "too_many":
+        return _("That is more recipients than one message may have.")
+    if error.sentence:
+        return _("Not sent: %(why)s Your message is kept in Drafts.") % {"why": error.sentence.rstrip(".") + "."}
+    return _("Not sent: the mail server is busy. Your message is kept in Drafts; try again shortly.")
+
+
+def _keep_draft(request: HttpRequest, form: ComposeForm, draft_id: str | None) -> None:
+    if draft_id and isinstance(form.data, QueryDict):
+        data = form.data.copy()
+        data["draft_id"] = draft_id
+        form.data = data
+
+
+def _save_and_leave(request: HttpRequest, mail: Mail, form: ComposeForm, attached: list[Attached]) -> HttpResponseBase:
+    if not form.is_valid():
+        return _show(request, mail, form, attached, status=422)
+    message = composing.outgoing(mail, form, attached, complete=False)
+    if message is not None:
+        mail.account.save_draft(message, replaces=form.cleaned_data["draft_id"] or None)
+        toast(request, _("Draft saved"))
+    return redirect(request, where_to(request))
+
+
+@mail_view
+@require_POST
+def save(request: HttpRequest, mail: Mail) -> HttpResponseBase:
+    """Autosave. Answers only the draft's id: the fields belong to whoever is typing in them."""
+    form = ComposeForm(request.POST)
+    if not form.is_valid():
+        return JsonResponse({"error": _("Not saved: something is too long.")}, status=422)
+    message = composing.outgoing(mail, form, _attached(request, mail), complete=False)
+    if message is None:
+        return JsonResponse({"error": _("Not saved.")}, status=422)
+    draft = mail.account.save_draft(message, replaces=form.cleaned_data["draft_id"] or None)
+    return JsonResponse({"draft_id": draft.id, "message_id": draft.message_id, "said": _("Draft saved")})
+
+
+@mail_view
+@require_POST
+def discard(request: HttpRequest, mail: Mail) -> HttpResponseBase:
+    """Throw the draft away: into Trash, from where it can come back."""
+    draft_id = request.POST.get("draft_id", "")
+    if draft_id:
+        mail.account.trash([draft_id])
+        toast(request, _("Draft moved to Trash"))
+    if is_fragment(request):
+        response = HttpResponse("")
+        trigger(response, "deft:sent")
+        return response
+    return redirect(request, where_to(request))
+
+
+@mail_view
+@require_POST
+def upload(request: HttpRequest, mail: Mail) -> HttpResponseBase:
+    """One file into the engine; answers its line for the composer."""
+    file = request.FILES.get("file")
+    if file is None:
+        raise Invalid(_("Choose a file."), field="file")
+    attached = _tokens(request, mail)
+    if composing.total(attached) + (file.size or 0) > composing.MAX_ATTACHMENTS or len(attached) >= composing.MAX_FILES:
+        raise TooLarge
+    item = composing.upload(mail.account, file)
+    return render(request, "webmail/_file.html", {"file": item, "token": item.token(mail)})
+
+
+def _tokens(request: HttpRequest, mail: Mail) -> list[Attached]:
+    try:
+        return [Attached.read(mail, token) for token in request.POST.getlist("attached")[: composing.MAX_FILES + 1]]
+    except forms.ValidationError as error:
+        raise Invalid(error.messages[0]) from error
+
+
+def _attached(request: HttpRequest, mail: Mail) -> list[Attached]:
+    """Files of the form: those already uploaded, and those a browser without scripts sends along."""
+    attached = _tokens(request, mail)
+    files = request.FILES.getlist("file")
+    if (
+        composing.total(attached) + sum(file.size or 0 for file in files) > composing.MAX_ATTACHMENTS
+        or len(attached) + len(files) > composing.MAX_FILES
+    ):
+        raise TooLarge
+    return attached + [composing.upload(mail.account, file) for file in files]
+
+
+def _start(request: HttpRequest, mail: Mail) -> Start:
+    for name in ("reply", "all", "forward", "draft"):
+        if email_id := request.GET.get(name, ""):
+            email = mail.account.email(email_id)
+            if name == "forward":
+                return composing.forward(mail, email)
+            if name == "draft":
+                return composing.resume(mail, email)
+            return composing.answer(mail, email, everybody=name == "all")
+    return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
+
+
+def _show(
+    request: HttpRequest, mail: Mail, form: ComposeForm, attached: list[Attached], *, status: int = 200
+) -> HttpResponse:
+    data = form.data if form.is_bound else form.initial
+    context = {
+        "form": form,
+        "files": [(item, item.token(mail)) for item in attached],
+        "mailbox": mail.mailbox,
+        "max_bytes": composing.MAX_ATTACHMENTS,
+        "hidden": {
+            name: data.get(name, "")
+            for name in ("message_id", "draft_id", "answers", "forwards", "in_reply_to", "references")
+        },
+        "next": request.POST.get("next") or request.GET.get("next") or reverse("webmail:folder", args=["inbox"]),
+        "show_cc": bool(data.get("cc") or data.get("bcc")),
+        "title": form["subject"].value() or _("New message"),
+    }
+    if is_fragment(request):
+        return render(request, "webmail/_composer.html", context, status=status)
+    folders = mail.account.folders(quota=True)
+    context |= {
+        "folders": listing.links(folders),
+        "quota": folders.quota,
+        "folder_name": context["title"],
+        "list_url": reverse("webmail:folder", args=["inbox"]),
+        "pane": "reading",
+    }
+    return render(request, "webmail/compose.html", context, status=status)

@@ -1,0 +1,169 @@
+"""The list of conversations, and one conversation beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from deftmail.jmap import Conversation, ConversationPage, JmapError
+from deftmail.kit.errors import NotFound
+from deftmail.kit.htmx import is_fragment, redirect
+from deftmail.webmail import listing, reading
+from deftmail.webmail.access import Mail, mail_view
+
+
+def position_of(query: QueryDict) -> int:
+    """Where in the list the page begins."""
+    raw = query.get("from", "0")
+    return min(int(raw), 1_000_000) if raw.isascii() and raw.isdigit() and len(raw) < 8 else 0
+
+
+def view_filter(query: QueryDict) -> dict[str, Any]:
+    """The quick filters of the list."""
+    show = query.get("show", "")
+    return {"unread": show == "unread", "starred": show == "starred"}
+
+
+def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict, current: str = "") -> dict[str, Any]:
+    """What the list and the folder list show. `asked`: the query that says which part of it."""
+    query = listing.kept(asked)
+    folder = listing.find_folder(page.folders, key) if key else None
+    begin = page.position
+    total = page.total
+    more = total > begin + len(page.rows) if total is not None else len(page.rows) == listing.PAGE
+    base = reverse("webmail:folder", args=[key]) if key else reverse("webmail:search")
+
+    def at(position: int) -> str:
+        changed = {**query, "from": str(position)} if position else {k: v for k, v in query.items() if k != "from"}
+        return base + ("?" + urlencode(changed) if changed else "")
+
+    return {
+        "folders": listing.links(page.folders, key),
+        "folder": folder,
+        "folder_key": key,
+        "folder_name": listing.folder_name(folder) if folder else _("Search"),
+        "rows": listing.rows(page, key, mail.own, query, current),
+        "begin": begin + 1,
+        "end": begin + len(page.rows),
+        "total": total,
+        "newer": at(max(begin - listing.PAGE, 0)) if begin else "",
+        "older": at(begin + listing.PAGE) if more else "",
+        "list_url": at(begin),
+        "folders_url": reverse("webmail:folders"),
+        "show": asked.get("show", ""),
+        "q": asked.get("q", ""),
+        "view": urlencode(query),
+        "quota": page.quota,
+        "mailbox": mail.mailbox,
+        "pane": "list",
+        "move_targets": listing.targets(page.folders, key),
+    }
+
+
+@mail_view
+@require_safe
+def index(request: HttpRequest, mail: Mail) -> HttpResponseBase:
+    """To the inbox; makes the folders every mailbox has on the way."""
+    mail.account.ensure_roles()
+    return redirect(request, "webmail:folder", "inbox")
+
+
+def folder_page(mail: Mail, key: str, query: QueryDict) -> ConversationPage:
+    """One page of a folder in one request to the engine."""
+    where: dict[str, Any] = {"role": key} if key in listing.ROLES else {"mailbox_id": key}
+    return mail.account.conversations(
+        **where, position=position_of(query), limit=listing.PAGE, quota=True, **view_filter(query)
+    )
+
+
+@mail_view
+@require_safe
+def folder(request: HttpRequest, mail: Mail, folder: str) -> HttpResponse:
+    """The conversations of a folder."""
+    context = list_context(mail, folder_page(mail, folder, request.GET), folder, request.GET)
+    if is_fragment(request):
+        return render(request, "webmail/_list.html", {**context, "oob": True})
+    return render(request, "webmail/mail.html", context)
+
+
+@mail_view
+@require_safe
+def thread(request: HttpRequest, mail: Mail, folder: str, thread_id: str) -> HttpResponse:
+    """One conversation: alone for htmx, beside its list as a full page."""
+    conversation = mail.account.conversation(thread_id)
+    just_read = mark_seen(request, mail, conversation)
+    if is_fragment(request):
+        context = reading.context(request, mail, conversation, folder, conversation.folders)
+        if conversation.folders is not None:
+            context["folders"] = listing.links(conversation.folders, folder, just_read=just_read)
+        return render(request, "webmail/_reading.html", {**context, "oob": True})
+    page = folder_page(mail, folder, request.GET)
+    context = list_context(mail, page, folder, request.GET, thread_id)
+    context |= reading.context(request, mail, conversation, folder, page.folders)
+    return render(request, "webmail/mail.html", {**context, "pane": "reading"})
+
+
+def mark_seen(request: HttpRequest, mail: Mail, conversation: Conversation) -> frozenset[str]:
+    """Opening a conversation marks it read, unless the browser only prefetches; answers the folders it was unread in.
+
+    Failing to is no reason not to show it.
+    """
+    unseen = [email for email in conversation.emails if not email.seen and not email.draft]
+    if not unseen or "prefetch" in request.headers.get("Sec-Purpose", ""):
+        return frozenset()
+    try:
+        mail.account.mark_read(email.id for email in unseen)
+    except JmapError:
+        return frozenset()
+    return frozenset().union(*(email.mailbox_ids for email in unseen))
+
+
+@mail_view
+@require_safe
+def search(request: HttpRequest, mail: Mail) -> HttpResponse:
+    """Conversations that match the search field, over all folders."""
+    context = search_context(mail, request.GET)
+    if is_fragment(request):
+        return render(request, "webmail/_list.html", {**context, "oob": True})
+    return render(request, "webmail/mail.html", context)
+
+
+def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str, Any]:
+    """The results of the search field; with nothing to search for, the field alone."""
+    text = query.get("q", "").strip()
+    if text:
+        page = mail.account.search(listing.parse_search(text), position=position_of(query), limit=listing.PAGE)
+        return {**list_context(mail, page, "", query, current), "searching": True}
+    folders = mail.account.folders(quota=True)
+    return {
+        "folders": listing.links(folders),
+        "folder_name": _("Search"),
+        "folders_url": reverse("webmail:folders"),
+        "list_url": reverse("webmail:search"),
+        "rows": [],
+        "searching": True,
+        "quota": folders.quota,
+        "mailbox": mail.mailbox,
+        "pane": "list",
+    }
+
+
+@mail_view
+@require_safe
+def search_thread(request: HttpRequest, mail: Mail, thread_id: str) -> HttpResponse:
+    """A conversation found by search, beside the results."""
+    conversation = mail.account.conversation(thread_id)
+    mark_seen(request, mail, conversation)
+    if conversation.folders is None:
+        raise NotFound
+    context = reading.context(request, mail, conversation, "", conversation.folders)
+    if is_fragment(request):
+        return render(request, "webmail/_reading.html", context)
+    context = {**search_context(mail, request.GET, thread_id), **context}
+    return render(request, "webmail/mail.html", {**context, "pane": "reading"})
