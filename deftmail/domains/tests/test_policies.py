@@ -126,7 +126,8 @@ def test_an_active_domain_is_looked_at_hourly_for_ever_and_sooner_while_it_break
 
 
 def test_the_schedule_is_1_2_5_10_minutes_then_every_15_for_a_day_then_hourly():
-    at, seen = START, []
+    at = START
+    seen: list[timedelta] = []
     while len(seen) < 110:
         at = next_scheduled(START, at)
         seen.append(at - START)

@@ -41,7 +41,7 @@ def test_a_deleted_domain_leaves_the_engine_and_frees_its_name(cast, fake_engine
     assert not exists(domain)
     run_jobs(tasks.remove_domain_job)
     assert fake_engine.domains == {}
-    assert make_domain(cast.other, "acme.test", active=True).pk  # at once, for another company
+    assert make_domain(cast.other, "acme.test", active=True).is_proven  # at once, for another company
     entry = audit_of(cast.acme, "domain.deleted")[0]
     assert (entry.target, entry.details["before"]["status"]) == ("acme.test", "active")
 
