@@ -4,7 +4,6 @@ Every error says whether trying again later can help (``temporary``) and carries
 turns into a sentence in the reader's language. The English text of the exception is for logs.
 """
 
-# ruff: noqa: N818 -- they are named after what happened, which is what reads well at the except clause
 from __future__ import annotations
 
 from dataclasses import dataclass, field

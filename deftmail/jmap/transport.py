@@ -13,14 +13,23 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx2
+import structlog
 
 from deftmail.jmap.access import Access
 from deftmail.jmap.batch import Answers, Batch
-from deftmail.jmap.errors import AnswerTooLarge, AuthFailed, EngineUnavailable, NotFound, RequestRefused, TooLarge
+from deftmail.jmap.errors import (
+    AnswerTooLarge,
+    AuthFailed,
+    EngineUnavailable,
+    JmapError,
+    NotFound,
+    RequestRefused,
+    TooLarge,
+)
 from deftmail.jmap.session import Session, parse_session
 
 TIMEOUT = httpx2.Timeout(connect=2, read=15, write=15, pool=2)  # seconds
@@ -31,6 +40,8 @@ MAX_PROBLEM = 16 * 1024
 SESSION_TTL = 600.0  # seconds; a changed sessionState ends it sooner
 MAX_SESSIONS = 5_000
 RETRY_PAUSE = 0.1  # seconds before a read is repeated once
+
+log = structlog.get_logger("deftmail.jmap")
 
 # Lone surrogates cannot be written as UTF-8 and NUL not into PostgreSQL; both come from broken mail.
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
@@ -66,6 +77,29 @@ def _retry_after(response: httpx2.Response) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
 
 
+@contextmanager
+def logged(access: Access, operation: str) -> Iterator[None]:
+    """One line ``engine_call`` per HTTP request, in the shape of the engine room's lines: never headers, never mail."""
+    started, outcome, reason = time.perf_counter(), "ok", ""
+    try:
+        yield
+    except JmapError as error:
+        outcome, reason = error.code, str(error)[:200]
+        raise
+    finally:
+        fields: dict[str, Any] = {
+            "engine": access.engine,
+            "operation": operation,
+            "object": access.username,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+            "outcome": outcome,
+        }
+        if outcome in {"ok", "notFound"}:
+            log.info("engine_call", **fields)
+        else:
+            log.warning("engine_call", **fields, error=reason)
+
+
 class JmapClient:
     """Sends batches, uploads and downloads; caches session objects. Safe to share between threads."""
 
@@ -91,8 +125,9 @@ class JmapClient:
             cached = self._sessions.get(access.key)
         if cached is not None and cached[0] > time.monotonic():
             return cached[1]
-        body = self._answer(access, "GET", access.session_url, idempotent=True)
-        session = parse_session(parse_json(body), access)
+        with logged(access, "jmap session"):
+            body = self._answer(access, "GET", access.session_url, idempotent=True)
+            session = parse_session(parse_json(body), access)
         with self._lock:
             self._sessions[access.key] = (time.monotonic() + SESSION_TTL, session)
             self._sessions.move_to_end(access.key)
@@ -122,16 +157,17 @@ class JmapClient:
         content = json.dumps(batch.body(), ensure_ascii=False).encode("utf-8", "replace")
         if len(content) > batch.session.limits.size_request:
             raise TooLarge("request larger than maxSizeRequest")
-        body = self._answer(
-            access,
-            "POST",
-            batch.session.api_url,
-            content=content,
-            headers={"Content-Type": "application/json"},
-            idempotent=batch.idempotent,
-            timeout=timeout,
-        )
-        answers = Answers.read(parse_json(body))
+        with logged(access, "jmap " + " ".join(dict.fromkeys(call.name for call in batch.calls))):
+            body = self._answer(
+                access,
+                "POST",
+                batch.session.api_url,
+                content=content,
+                headers={"Content-Type": "application/json"},
+                idempotent=batch.idempotent,
+                timeout=timeout,
+            )
+            answers = Answers.read(parse_json(body))
         if answers.session_state != batch.session.state:
             self.forget(access)
         return answers
@@ -143,21 +179,25 @@ class JmapClient:
 
         A stream can be sent only once, so a 401 on it is not repeated.
         """
-        body = self._answer(
-            access,
-            "POST",
-            session.upload_url(),
-            content=content,
-            headers=headers,
-            idempotent=False,
-            repeatable=isinstance(content, bytes),
-        )
-        return parse_json(body)
+        with logged(access, "jmap upload"):
+            body = self._answer(
+                access,
+                "POST",
+                session.upload_url(),
+                content=content,
+                headers=headers,
+                idempotent=False,
+                repeatable=isinstance(content, bytes),
+            )
+            return parse_json(body)
 
     @contextmanager
     def download(self, access: Access, url: str) -> Iterator[httpx2.Response]:
         """The open response of a GET (RFC 8620 §6.2), not decoded, so that its Content-Length is the size."""
-        with self._open(access, "GET", url, headers={"Accept-Encoding": "identity"}, idempotent=True) as response:
+        with ExitStack() as stack:
+            with logged(access, "jmap download"):
+                opening = self._open(access, "GET", url, headers={"Accept-Encoding": "identity"}, idempotent=True)
+                response = stack.enter_context(opening)
             yield response
 
     def _answer(self, access: Access, method: str, url: str, **options: Any) -> bytes:

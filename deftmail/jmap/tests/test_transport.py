@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
+import io
 import json
+import socketserver
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import structlog
 
 from deftmail.jmap import (
     Access,
@@ -291,6 +297,83 @@ def test_lone_surrogates_and_nul_become_storable() -> None:
     name = account_on(_status(200, text)).folders().all[0].name
     assert name == "a\ufffd\ufffd\U0001f600"
     assert name.encode()
+
+
+def test_every_request_is_one_log_line_without_secrets() -> None:
+    with structlog.testing.capture_logs() as lines:
+        FakeJmap().account().folders()
+        with pytest.raises(AuthFailed):
+            account_on(_status(401), headers={"Authorization": "Bearer geheim"}).folders()
+    found = [(line["operation"], line["object"], line["outcome"], line["log_level"]) for line in lines]
+    assert found == [
+        ("jmap session", "alice@acme.test", "ok", "info"),
+        ("jmap Mailbox/get", "alice@acme.test", "ok", "info"),
+        ("jmap session", "alice@rec.test", "ok", "info"),
+        ("jmap Mailbox/get", "alice@rec.test", "auth", "warning"),
+    ]
+    assert "geheim" not in repr(lines)
+
+
+def test_an_access_does_not_show_its_token() -> None:
+    assert "geheim" not in repr(Access("http://engine/jmap/", {"Authorization": "Bearer geheim"}, "a@b.c"))
+
+
+class _SocketServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def test_over_a_unix_socket_connections_are_kept(tmp_path: Path) -> None:
+    fake, connections = FakeJmap(), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            connections.append(1)
+            super().setup()
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            url = f"http://engine{self.path}"
+            response = fake.handle(httpx2.Request(self.command, url, content=body, headers=dict(self.headers)))
+            self.send_response(response.status_code)
+            self.send_header("Content-Length", str(len(response.content)))
+            self.end_headers()
+            self.wfile.write(response.content)
+
+        do_GET = do_POST = answer  # noqa: N815
+
+        def address_string(self) -> str:
+            return "socket"
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    path = str(tmp_path / "s")
+    server = _SocketServer(path, Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = JmapClient()
+    try:
+        account = MailAccount(Access("http://localhost/jmap/", {}, "alice@acme.test", uds=path), client)
+        for _ in range(3):
+            account.folders()
+        blob = account.upload(io.BytesIO(b"x" * 200_000), "text/plain", 200_000)
+        assert account.download(blob.id).read(300_000) == b"x" * 200_000
+    finally:
+        client.close()
+        server.shutdown()
+        server.server_close()
+    assert len(connections) == 1
+    assert len(fake.requests) == 3
+
+
+def test_one_client_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = transport_module.default_client()
+    assert transport_module.default_client() is first
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    second = transport_module.default_client()
+    assert second is not first
+    second.close()
 
 
 def test_a_broken_id_never_reaches_the_engine() -> None:
