@@ -1,4 +1,5 @@
-"""Versions of the legal texts. Sign-up records which ones were accepted; a change of text needs a new date here."""
+"""Versions of the legal texts shown here; sign-up records them (kit.legal)."""
 
-TERMS_VERSION = "2026-11-24"
-PRIVACY_VERSION = "2026-11-24"
+from deftmail.kit.legal import PRIVACY_VERSION, TERMS_VERSION
+
+__all__ = ["PRIVACY_VERSION", "TERMS_VERSION"]

@@ -16,7 +16,7 @@ from django.template.context import Context
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.functional import Promise
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -188,7 +188,7 @@ def _query(context: Context, changes: dict[str, Any]) -> str:
             params.pop(name, None)
         else:
             params[name] = str(value)
-    return "?" + params.urlencode()
+    return f"?{params.urlencode()}"
 
 
 @register.simple_tag(takes_context=True)
@@ -278,6 +278,8 @@ def dialog(context: Context, content: str, id: str, title: Text) -> str:
 
 
 def _render(context: Context, name: str, **values: Any) -> str:
+    if context.template is None:
+        raise RuntimeError(f"{name} is rendered inside a template only")
     with context.push(**values):
         return context.template.engine.get_template(name).render(context)
 
@@ -349,9 +351,7 @@ def field(bound: BoundField, suffix: Text = "", **attributes: Any) -> SafeString
             bound.field.widget.attrs.pop(name, None)
         else:
             bound.field.widget.attrs[name] = value
-    return bound.form.render(
-        bound.field.template_name or bound.form.renderer.field_template_name, {"field": bound, "suffix": suffix}
-    )
+    return bound.render(context={"field": bound, "suffix": suffix})
 
 
 @register.filter
@@ -391,4 +391,4 @@ def confirm_link(
 @register.simple_tag
 def lines(values: list[Text]) -> SafeString:
     """A list of sentences as `<ul>`."""
-    return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((conditional_escape(v),) for v in values)))
+    return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((value,) for value in values)))
