@@ -9,6 +9,9 @@ from deftmail.jmap.values import as_texts
 
 # RFC 3463 code and the rest of an SMTP answer.
 _ENHANCED = re.compile(r"\s*(?:[245]\d\d[ -])?\s*(([245])\.\d{1,3}\.\d{1,3})(?:\s+(.*))?\Z", re.DOTALL)
+# What Postfix puts before the sentence of a policy: "<bob@x.test>: Recipient address rejected: ",
+# "<END-OF-MESSAGE>: End-of-data rejected: " and the like.
+_POSTFIX = re.compile(r"<[^<>]{0,320}>: [A-Z][A-Za-z -]{1,40} rejected: ")
 # The last thing the server said before the connection broke was its invitation to send the body (reply 354).
 _AFTER_BODY = re.compile(r"\s*(?:354\s|end data with|start mail input)", re.IGNORECASE)
 
@@ -50,4 +53,5 @@ def _smtp(description: str, draft_id: str | None) -> SendRefused | SendUnknown:
     if kind == "2":
         # One recipient of several was refused and the text reported is that of a later one that was not.
         return SendRefused("recipients", temporary=True, draft_id=draft_id)
+    sentence = _POSTFIX.sub("", sentence, count=1)
     return SendRefused("refused", temporary=kind == "4", sentence=sentence, enhanced_code=code, draft_id=draft_id)

@@ -277,6 +277,17 @@ REFUSALS: list[tuple[dict[str, Any], str, bool, str, str]] = [
     ({"type": "smtpProtocolError", "description": "4.7.1 Wait an hour"}, "refused", True, "Wait an hour", "4.7.1"),
     ({"type": "smtpProtocolError", "description": "5.7.1 Switched off"}, "refused", False, "Switched off", "5.7.1"),
     ({"type": "smtpProtocolError", "description": "550 5.7.1 Off"}, "refused", False, "Off", "5.7.1"),
+    (
+        {
+            "type": "smtpProtocolError",
+            "description": "4.7.1 <bob@out.test>: Recipient address rejected: 300 of 300 sent: wait.",
+        },
+        *("refused", True, "300 of 300 sent: wait.", "4.7.1"),
+    ),
+    (
+        {"type": "smtpProtocolError", "description": "5.7.1 <END-OF-MESSAGE>: End-of-data rejected: No."},
+        *("refused", False, "No.", "5.7.1"),
+    ),
     ({"type": "smtpProtocolError", "description": "2.1.5 OK"}, "recipients", True, "", ""),
     ({"type": "smtpProtocolError", "description": "Internal Error"}, "engine", True, "", ""),
     ({"type": "smtpProtocolError"}, "engine", True, "", ""),
