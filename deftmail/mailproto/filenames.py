@@ -34,7 +34,7 @@ def content_disposition(name: str, *, inline: bool = False) -> str:
     cleaned = clean_filename(name)
     ascii_name = unicodedata.normalize("NFKD", cleaned).encode("ascii", "ignore").decode()
     # RFC 6266 appendix D: percent signs and escapes in the plain form are read differently by different browsers.
-    ascii_name = re.sub(r"[%\"\\;]", "_", ascii_name).strip(" .") or "attachment"
+    ascii_name = re.sub(r"[%\"\\;]", "_", ascii_name).strip() or "attachment"
     if ascii_name.startswith("."):
         ascii_name = "attachment" + ascii_name
     plain = f'{kind}; filename="{ascii_name}"'

@@ -7,6 +7,7 @@ safety: the sanitiser that follows does, on what it parses itself.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -126,6 +127,7 @@ class _Writer:
     styles: list[str] = field(default_factory=list)
     tags: int = 0
     _stack: list[tuple[str, str]] = field(default_factory=list)  # element, what to write when it ends
+    _open: Counter[str] = field(default_factory=Counter)  # how many of each are on the stack
     _formatting: int = 0
     _dropped: dict[str, int] = field(default_factory=dict)  # start tags left out, whose end tags must be left out too
     _skipping: str = ""
@@ -221,6 +223,7 @@ class _Writer:
         before, after = self._fold(name, attributes)
         self.out.append(before + _open_tag(name, attributes))
         self._stack.append((name, f"</{name}>{after}"))
+        self._open[name] += 1
         self._formatting += name in _FORMATTING
 
     def _fold(self, name: str, attributes: Attributes) -> tuple[str, str]:
@@ -242,6 +245,8 @@ class _Writer:
         if self._dropped.get(name, 0) > 0:
             self._dropped[name] -= 1
             return
+        if not self._open[name]:
+            return
         barrier = frozenset({"table"}) if name in _TABLE_PARTS else _CELLS | {"table"}
         for index in range(len(self._stack) - 1, -1, -1):
             if self._stack[index][0] == name:
@@ -251,6 +256,8 @@ class _Writer:
                 return
 
     def _is_open(self, name: str, barrier: frozenset[str]) -> bool:
+        if not self._open[name]:
+            return False
         for element, _ in reversed(self._stack):
             if element == name:
                 return True
@@ -265,6 +272,8 @@ class _Writer:
             self._close_above(*_IMPLIED[name])
 
     def _close_above(self, names: frozenset[str], barrier: frozenset[str]) -> None:
+        if not any(self._open[name] for name in names):
+            return
         lowest = None
         for index in range(len(self._stack) - 1, -1, -1):
             element = self._stack[index][0]
@@ -278,6 +287,7 @@ class _Writer:
     def _close(self, index: int) -> None:
         while len(self._stack) > index:
             name, closing = self._stack.pop()
+            self._open[name] -= 1
             self._formatting -= name in _FORMATTING
             self.out.append(closing)
 
