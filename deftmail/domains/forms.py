@@ -17,7 +17,7 @@ class AddDomainForm(forms.Form):
     domain = forms.CharField(
         label=_("Domain"),
         max_length=300,
-        help_text=_("A domain you own, as in example.com. A subdomain is added by itself."),
+        help_text=_("A domain you own. A subdomain, as in shop.example.com, is a domain of its own."),
         error_messages={"required": _("Enter a domain, as in example.com.")},
         widget=forms.TextInput(
             attrs={

@@ -90,6 +90,17 @@ class Card:
         return self.check.record.host != self.check.record.name
 
     @property
+    def found_as_expected(self) -> bool:
+        """Exactly what is asked for stands there, so it need not be shown twice."""
+        return self.check.state == "pass" and self.check.found == (self.check.expected,)
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """What must go, where that is not simply all that was found."""
+        replaces = self.check.record.replaces
+        return () if set(replaces) == set(self.check.found) else replaces
+
+    @property
     def message(self) -> str:
         """What we understood, unless the badge has said it all."""
         return "" if self.check.state in ("pass", "pending") else self.check.message

@@ -28,7 +28,7 @@ MAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4, retry_exceptions=
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queueing_lock="domains-due", pass_context=False)
+@app.task(queueing_lock="domains-due")
 def start_due_looks(timestamp: int = 0) -> None:
     """Each minute: enqueue one look for every domain whose time has come."""
     for ref in system.claim_due_looks(now()):

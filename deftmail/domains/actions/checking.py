@@ -61,7 +61,7 @@ def _record(actor: Actor, domain: Domain, checks: Checks, moment: datetime, *, a
     domain.check_from = verdict.check_from
     domain.next_check_at = verdict.next_check_at
     domain.failing_looks = verdict.failing_looks
-    domain.held_elsewhere_at = None
+    was_held, domain.held_elsewhere_at = domain.held_elsewhere_at is not None, None
     fields = [
         *columns,
         "check_count",
@@ -73,29 +73,30 @@ def _record(actor: Actor, domain: Domain, checks: Checks, moment: datetime, *, a
         "updated_at",
     ]
     domain.save(update_fields=fields)
-    if verdict.prove and not _prove(actor, domain, moment):
+    if verdict.prove and not _prove(actor, domain, moment, known=was_held):
+        _change_status(actor, domain, Domain.Status.PENDING)
         return
     _change_status(actor, domain, verdict.status)
     _change_degraded(actor, domain, verdict.degraded, moment)
 
 
-def _prove(actor: Actor, domain: Domain, moment: datetime) -> bool:
-    """Take the name, or record that another company holds it. The partial unique index decides between two at once."""
-    if not system.is_held_by_another(domain.domain, domain.tenant_id):
-        try:
-            with transaction.atomic():
-                domain.ownership_proven_at = moment
-                domain.save(update_fields=["ownership_proven_at", "updated_at"])
-        except IntegrityError:
-            domain.ownership_proven_at = None
-        else:
-            audit.record(actor, "domain.ownership_proven", domain, selector=domain.dkim_selector)
-            syncing.request_sync(domain)
-            return True
-    domain.held_elsewhere_at = moment
-    domain.save(update_fields=["held_elsewhere_at", "updated_at"])
-    audit.record(actor, "domain.claim_refused", domain)
-    return False
+def _prove(actor: Actor, domain: Domain, moment: datetime, *, known: bool) -> bool:
+    """Take the name, or record that another company holds it: the partial unique index decides, also between two at
+    once. `known`: the last look found the same, so the log has it."""
+    try:
+        with transaction.atomic():
+            domain.ownership_proven_at = moment
+            domain.save(update_fields=["ownership_proven_at", "updated_at"])
+    except IntegrityError:
+        domain.ownership_proven_at = None
+        domain.held_elsewhere_at = moment
+        domain.save(update_fields=["held_elsewhere_at", "updated_at"])
+        if not known:
+            audit.record(actor, "domain.claim_refused", domain)
+        return False
+    audit.record(actor, "domain.ownership_proven", domain, selector=domain.dkim_selector)
+    syncing.request_sync(domain)
+    return True
 
 
 def _change_status(actor: Actor, domain: Domain, status: str) -> None:

@@ -1,4 +1,4 @@
-"""Against real Knot DNS: the records are published by RFC 2136, and the domain goes from claim to active."""
+"""Against real Knot DNS and the real engine: records published by RFC 2136 take a domain from claim to active."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ import dns.update
 import pytest
 
 from deftmail.domains import tasks
-from deftmail.domains.actions import add_domain, check_domain
+from deftmail.domains.actions import add_domain, check_domain, delete_domain
 from deftmail.domains.models import Domain
 from deftmail.domains.records import checks_of, records_of
 from deftmail.domains.resolver import DnsResolver
 from deftmail.domains.testing import reload, run_jobs
+from deftmail.engine.registry import engine
 from deftmail.mailproto.dkim import split_txt
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(databases=["default", "system"])]
@@ -71,7 +72,12 @@ def zone() -> Iterator[Zone]:
     zone.delete()
 
 
-def test_records_published_by_rfc_2136_prove_verify_and_activate(cast, zone, fake_engine):
+def signing_keys() -> dict[str, str]:
+    """What the real engine signs with: domain → selector."""
+    return {found.name: found.signing.selector for found in engine().list_domains() if found.signing}
+
+
+def test_records_published_by_rfc_2136_prove_verify_and_activate(cast, zone):
     owner = cast.owner.actor
     domain = add_domain(actor=owner, name=zone.name, resolver=zone.resolver)
     found = check_domain(actor=owner, domain_id=domain.pk, resolver=zone.resolver)
@@ -86,7 +92,13 @@ def test_records_published_by_rfc_2136_prove_verify_and_activate(cast, zone, fak
     assert [check.state for check in checks_of(found)] == ["pass"] * 4
     assert found.status == "verified"
     run_jobs(tasks.sync_domain_job)
-    assert reload(domain).status == "active"
+    row = reload(domain)
+    assert (row.status, row.sync_state, row.sync_error) == ("active", "ready", "")
+    assert signing_keys()[zone.name] == "default"
+
+    delete_domain(actor=owner, domain_id=domain.pk, confirm=zone.name)
+    run_jobs(tasks.remove_domain_job)
+    assert zone.name not in signing_keys()
 
 
 def test_a_name_nobody_has_is_answered_at_once(cast, zone):
