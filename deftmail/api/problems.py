@@ -6,15 +6,13 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
-from psycopg_pool import PoolTimeout
 
 from deftmail.kit.errors import Invalid, NotFound, Refusal, Unavailable
-from deftmail.kit.middleware import problem
+from deftmail.kit.middleware import DATABASE_AWAY, problem
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +67,7 @@ def install(api: NinjaAPI) -> None:
         log.error("database.away", error=type(error).__name__, path=request.path)
         return problem(Unavailable(_("The database is not answering. Nothing was changed."), retry_after=5))
 
-    for kind in (OperationalError, InterfaceError, PoolTimeout):
+    for kind in DATABASE_AWAY:
         api.exception_handler(kind)(away)
 
 

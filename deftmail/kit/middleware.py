@@ -20,16 +20,24 @@ from deftmail.kit.net import client_ip
 log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What a request meets while PostgreSQL is down or its pool is exhausted."""
+
 PROBLEM_TYPE = "/docs/problems/"
 
 
-def limited(name: str) -> Callable[[View], View]:
-    """Name the request limit of a view (a key of `ratelimit.LIMITS`). Every route has one; a test walks them."""
-    if name not in ratelimit.LIMITS:
-        raise ImproperlyConfigured(f"no request limit is called {name!r}")
+def limited(name: str, *, write: str = "") -> Callable[[View], View]:
+    """Name the request limit of a view (a key of `ratelimit.LIMITS`). Every route has one; a test walks them.
+
+    write: another limit for requests that change something; of a `page` it is `write` unless named.
+    """
+    for each in filter(None, (name, write)):
+        if each not in ratelimit.LIMITS:
+            raise ImproperlyConfigured(f"no request limit is called {each!r}")
 
     def mark(view: View) -> View:
         view.limit = name  # type: ignore[attr-defined]
+        view.limit_of_writes = write or ("write" if name == "page" else name)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -49,7 +57,7 @@ def limit_of(view: Callable[..., Any], url_name: str, method: str) -> str | None
     reading = method in ("GET", "HEAD", "OPTIONS")
     name: str | None = getattr(view, "limit", None)
     if name is not None:
-        return "write" if name in ("page",) and not reading else name
+        return name if reading else getattr(view, "limit_of_writes", name)
     for prefix, (read, write) in FOREIGN_LIMITS.items():
         if url_name.startswith(prefix):
             return read if reading else write
@@ -95,7 +103,7 @@ class RefusalMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, Refusal):
             return refuse(request, exception)
-        if isinstance(exception, (OperationalError, InterfaceError, PoolTimeout)):
+        if isinstance(exception, DATABASE_AWAY):
             log.error("database.away", error=type(exception).__name__, path=request.path)
             return refuse(request, Unavailable(_("The database is not answering. Nothing was changed."), retry_after=5))
         return None

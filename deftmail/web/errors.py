@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from deftmail.kit.middleware import DATABASE_AWAY
 
 
 class Said(NamedTuple):
@@ -69,6 +72,10 @@ def error_page(request: HttpRequest, status: int, **said: Any) -> HttpResponse:
     """The page for `status`; `said` replaces title, why, todo or act. htmx gets one sentence for a toast."""
     page = PAGES.get(status) or PAGES[500 if status >= 500 else 400]
     values = {**page._asdict(), **said, "status": status}
+    if request.path.startswith("/api/"):
+        body = {"type": f"/docs/problems/{status}", "title": str(values["title"]), "status": status}
+        body["detail"] = f"{values['why']} {values['todo']}"
+        return JsonResponse(body, status=status, content_type="application/problem+json")
     if request.headers.get("HX-Request"):
         return HttpResponse(
             f"{values['title']}. {values['todo']}", status=status, content_type="text/plain; charset=utf-8"
@@ -98,5 +105,6 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500."""
-    return error_page(request, 500)
+    """Django's handler500: a bug, unless what was raised below the views is only the database being away."""
+    away = isinstance(sys.exc_info()[1], DATABASE_AWAY)
+    return error_page(request, 503 if away else 500)
