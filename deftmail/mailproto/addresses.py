@@ -15,7 +15,8 @@ MAX_FIELD = 100_000  # characters of a whole recipient field
 _ATEXT = r"a-zA-Z0-9!#$%&'*+/=?^_`{|}~-"  # RFC 5322 §3.2.3
 _DOT_ATOM = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*\Z")
 _OURS = re.compile(r"[a-z0-9._-]+\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Controls, and what Python's email package takes for line breaks.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 # Bidirectional controls and separators make a name read as something it is not.
 _INVISIBLE = re.compile(r"[\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 

@@ -89,8 +89,8 @@ def _declarations(nodes: Sequence[Any]) -> Iterable[str]:
             continue
         if not _all_allowed(node.value, _VALUE_TOKENS, _FUNCTIONS):
             continue
-        value = tinycss2.serialize(node.value).strip().replace("<", "\\3c ")
-        if value:
+        value = tinycss2.serialize(node.value).strip()
+        if value and "<" not in value:
             yield f"{node.lower_name}: {value}{' !important' if node.important else ''}"
 
 

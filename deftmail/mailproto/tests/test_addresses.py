@@ -171,6 +171,8 @@ def test_a_formatted_recipient_reads_back_by_the_standard_library(name: str) -> 
         ("a\nb", "line_break"),
         ("a\rb", "line_break"),
         ("a\x00b", "control"),
+        ("a\x85b", "control"),
+        ("a\u2028b", "control"),
         ("\ud800", "control"),
         ("x" * 999, "too_long"),
     ],

@@ -125,8 +125,7 @@ def test_other_rules_go(sheet: str) -> None:
 
 def test_a_string_cannot_end_the_style_element() -> None:
     kept = filter_stylesheet("p { font-family: '</style><script>alert(1)</script>' }")
-    assert "<" not in kept
-    assert "font-family" in kept
+    assert kept == ""
 
 
 TOKENS = """
