@@ -7,10 +7,11 @@ from uuid import UUID
 
 from deftmail.kit.errors import Forbidden, Invalid
 from deftmail.mailboxes.access import mailbox_for, require_power_over
-from deftmail.mailboxes.actions.common import in_company, quota_within, running_company, sync
+from deftmail.mailboxes.actions.common import in_company, quota_within, sync
 from deftmail.mailboxes.errors import SuspendedByOperator
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
+from deftmail.tenants.access import running_company
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Role, User
 from deftmail.tenants.policies import Action
@@ -32,7 +33,10 @@ KEEP = Keep.KEEP
 def change_mailbox(
     *, actor: Actor, mailbox_id: UUID | str, display_name: str | Keep | None = KEEP, quota_mb: int | Keep | None = KEEP
 ) -> MailUser:
-    """Change what is given. `quota_mb` in MiB, None takes the plan's. Raises QuotaInvalid, CompanyStopped, NotFound."""
+    """Change what is given. `quota_mb` in MiB, None takes the plan's.
+
+    Raises QuotaInvalid, CompanySuspended, NotFound, Forbidden.
+    """
     company = running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
     before = {"display_name": mailbox.display_name, "quota_mb": mailbox.quota_mb}
@@ -67,7 +71,7 @@ def set_status(
 
     refuse: a disabled mailbox refuses incoming mail instead of keeping it; None leaves the choice as it was
     by_operator: needed to suspend and to lift a suspension; commands and jobs of the operator say so, never a page
-    Raises SuspendedByOperator, Forbidden (somebody stronger's mailbox, or oneself), CompanyStopped, NotFound.
+    Raises SuspendedByOperator, Forbidden (somebody stronger's mailbox, or oneself), CompanySuspended, NotFound.
     """
     if status not in Status.values:
         raise Invalid(field="status")

@@ -1,4 +1,4 @@
-"""What several actions need: the company locked, quota within its plan, the engine told."""
+"""What several actions need: their transaction, quota within the plan, a good password, the engine told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
-from deftmail.domains.errors import CompanyStopped
 from deftmail.engine.sync import mailbox_lock, request_sync
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.tenancy import tenant_tx
@@ -36,18 +35,6 @@ def in_company(action: Callable[P, R]) -> Callable[P, R]:
             return action(*args, **kwargs)
 
     return wrapped
-
-
-def running_company(actor: Actor, *, lock: bool = False) -> Tenant:
-    """The actor's company, refused while it is stopped. `lock` makes ceilings race-free: one creator at a time.
-
-    NO KEY UPDATE, so that inserts elsewhere that merely refer to the company do not wait.
-    """
-    companies = Tenant.objects.select_for_update(no_key=True) if lock else Tenant.objects
-    company = companies.get(pk=actor.tenant_id)
-    if company.status != Tenant.Status.ACTIVE:
-        raise CompanyStopped
-    return company
 
 
 def quota_within(company: Tenant, quota_mb: int | None) -> int | None:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deftmail.domains.models import Domain
-from deftmail.mailboxes.actions.common import check_strength, in_company, quota_within, running_company, sync
+from deftmail.mailboxes.actions.common import check_strength, in_company, quota_within, sync
 from deftmail.mailboxes.actions.people import person_of
 from deftmail.mailboxes.errors import (
     AddressInvalid,
@@ -23,6 +23,7 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.mailproto.addresses import Address, parse_mailbox_address
 from deftmail.mailproto.errors import AddressError
 from deftmail.tenants import audit
+from deftmail.tenants.access import running_company
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Tenant
 from deftmail.tenants.policies import Action
@@ -38,7 +39,7 @@ def create_mailbox(
     signs in with this address (then one password serves both, the one he has; `password` is not looked at).
 
     quota_mb: MiB; None takes the plan's. Raises AddressInvalid, DomainNotYours, DomainNotProven, AddressTaken,
-    MailboxLimitReached, DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, CompanyStopped.
+    MailboxLimitReached, DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, CompanySuspended.
     """
     actor.require(Action.MAILBOX_MANAGE)
     address = _address(email)
@@ -52,7 +53,7 @@ def create_mailbox(
         check_strength(password, email=address.ascii, name=display_name)
     web_password = make_password(password)
 
-    company = running_company(actor, lock=True)
+    company = running_company(actor, for_update=True)
     domain, quota = _place(company, address, quota_mb)
     person = person_of(actor, address.ascii, name=display_name, web_password=web_password)
     try:

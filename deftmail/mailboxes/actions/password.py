@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
 
 from deftmail.kit.passwords import bare_hash
 from deftmail.mailboxes.access import mailbox_for, require_power_over, role_of_person
-from deftmail.mailboxes.actions.common import check_strength, in_company, running_company, sync
+from deftmail.mailboxes.actions.common import check_strength, in_company, sync
 from deftmail.mailboxes.errors import OwnPassword
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
+from deftmail.tenants.access import running_company
+from deftmail.tenants.actions.passwords import set_password
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Role, User
-from deftmail.tenants.policies import Action
+from deftmail.tenants.policies import Action, rights_of
 
 
 @in_company
@@ -22,25 +25,39 @@ def set_mailbox_password(*, actor: Actor, mailbox_id: UUID | str, password: str)
     """Reset the password of a mailbox, for mail programs and the web together; the person's web sessions end.
 
     Raises PasswordRefused, Forbidden (the mailbox of someone stronger), OwnPassword (one's own console account, whose
-    present password must be asked), CompanyStopped, NotFound.
+    present password must be asked), CompanySuspended, NotFound.
     """
     running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
     require_power_over(actor, mailbox)
-    if actor.user_id is not None and actor.user_id == mailbox.user_id and role_of_person(mailbox) != Role.USER:
+    role = role_of_person(mailbox)
+    if actor.user_id is not None and actor.user_id == mailbox.user_id and role != Role.USER:
         raise OwnPassword
     check_strength(password, email=mailbox.email, name=mailbox.display_name)
     stored = make_password(password)  # slow: before any row is locked
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
-    if mailbox.user_id is not None:
-        User.objects.filter(pk=mailbox.user_id).update(password=stored)
-    store_hash(mailbox, stored)
     audit.record(actor, "mailbox.password_set", mailbox)
-    return mailbox
+    person = User.objects.filter(pk=mailbox.user_id).first() if mailbox.user_id is not None else None
+    if person is None:
+        store_hash(mailbox, bare_hash(stored))
+        return mailbox
+    # Who manages mailboxes manages the people of plain ones, also as an API key that may see no other people.
+    able = actor if role != Role.USER else replace(
+        actor, rights=actor.rights | rights_of(Role.USER) | {Action.PEOPLE_MANAGE}
+    )  # fmt: skip
+    set_password(actor=able, user=person, password=password, how="reset", stored=stored)  # tells `follow_person`
+    return mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
 
 
-def store_hash(mailbox: MailUser, stored: str) -> None:
-    """Give the mailbox's row the bare form of Django's stored hash."""
-    mailbox.password_hash = bare_hash(stored)
+def follow_person(person: User, hashed: str) -> None:
+    """Hook of the tenants room: the person has a new password, so his mailbox has it too."""
+    mailbox = MailUser.objects.select_for_update(no_key=True).filter(user=person).first()
+    if mailbox is not None:
+        store_hash(mailbox, hashed)
+
+
+def store_hash(mailbox: MailUser, hashed: str) -> None:
+    """Give the mailbox's row a bare `$2b$12$…`."""
+    mailbox.password_hash = hashed
     mailbox.save(update_fields=["password_hash", "updated_at"])
     sync(mailbox)

@@ -7,10 +7,11 @@ from uuid import UUID
 from deftmail.engine.sync import mailbox_lock
 from deftmail.kit.jobs import enqueue
 from deftmail.mailboxes.access import mailbox_for, require_power_over, role_of_person
-from deftmail.mailboxes.actions.common import in_company, running_company
+from deftmail.mailboxes.actions.common import in_company
 from deftmail.mailboxes.errors import ConfirmationMismatch
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
+from deftmail.tenants.access import running_company
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Role, User
 from deftmail.tenants.policies import Action
@@ -21,7 +22,7 @@ def delete_mailbox(*, actor: Actor, mailbox_id: UUID | str, confirmation: str) -
     """Delete the mailbox, its mail and its person (an owner or admin keeps his sign-in).
 
     confirmation: the mailbox's address, as typed. Raises ConfirmationMismatch, Forbidden (somebody stronger's),
-    CompanyStopped, NotFound.
+    CompanySuspended, NotFound.
     """
     running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)

@@ -75,11 +75,11 @@ def staff_mailboxes(tenant_id: UUID) -> frozenset[UUID]:
 
 def needs_recovery_address(tenant_id: UUID, user_id: UUID) -> bool:
     """Whether this person must name a recovery address: his sign-in is a mailbox here, so the link for a lost password
-    would go into the mailbox that is locked. It counts once proven and outside the company's domains."""
+    would go into the mailbox that is locked. It counts once proven, and while its domain is not the company's."""
     person = User.objects.filter(pk=user_id, mailbox__tenant_id=tenant_id).first()
     if person is None or Membership.objects.filter(user=person, role=Role.USER).exists():
         return False  # plain mailbox people have their admin
     if not person.recovery_email or person.recovery_email_verified_at is None:
         return True
     domain = person.recovery_email.rpartition("@")[2]
-    return Domain.objects.filter(tenant_id=tenant_id, domain=domain, ownership_proven_at__isnull=False).exists()
+    return Domain.objects.filter(tenant_id=tenant_id, domain=domain).exists()

@@ -6,7 +6,6 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import check_password
 
-from deftmail.domains.errors import CompanyStopped
 from deftmail.domains.testing import make_domain, waiting_jobs
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.passwords import bare_hash, verify_password
@@ -19,6 +18,7 @@ from deftmail.mailboxes.selectors import needs_recovery_address
 from deftmail.mailboxes.testing import make_mailbox
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.displaced import sign_in_displaced
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Membership, Role, Tenant, User
 from deftmail.tenants.testing import audit_of, make_company, make_member, set_columns
 
@@ -176,7 +176,7 @@ class TestRefused:
     @pytest.mark.parametrize("status", [Tenant.Status.SUSPENDED, Tenant.Status.CANCELLED])
     def test_in_a_stopped_company(self, cast, domain, status):
         set_columns(cast.acme, status=status)
-        with pytest.raises(CompanyStopped):
+        with pytest.raises(CompanySuspended):
             create(cast.owner)
 
     def test_by_a_plain_user(self, cast, domain):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "syst
 def at_once(*acts):
     """Run each in a thread of its own, started together; returns what each answered: a value or a Refusal."""
     barrier = threading.Barrier(len(acts))
-    answers = [None] * len(acts)
+    answers: list[Any] = [None] * len(acts)
 
     def run(index, act):
         barrier.wait()
