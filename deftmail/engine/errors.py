@@ -4,7 +4,6 @@ The exception's text is English and for logs (secrets are taken out before it is
 that people read beside the object.
 """
 
-# ruff: noqa: N818 -- named after what happened, as deftmail.jmap.errors does
 from __future__ import annotations
 
 from typing import ClassVar

@@ -187,6 +187,7 @@ class Capabilities:
     keeps_display_name: the engine stores it; else only the control plane has it
     mailbox_tokens: `jmap_access` gives credentials of one mailbox only, fit for handing to a push process
     max_batch: specs that `apply_mailboxes` sends in one exchange
+    max_address: characters of the longest address the engine can serve whole; `apply_mailbox` refuses longer ones
     """
 
     enforces_state: bool
@@ -196,6 +197,7 @@ class Capabilities:
     keeps_display_name: bool
     mailbox_tokens: bool
     max_batch: int = 1
+    max_address: int = 254  # RFC 5321 §4.5.3.1.3, a path without its brackets
 
 
 @dataclass(frozen=True, slots=True)

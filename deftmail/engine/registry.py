@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deftmail.engine.conformance.world import World
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.port import MailEngine
 from deftmail.kit.conf import conf
@@ -24,6 +25,21 @@ def build(name: str) -> MailEngine:
         from deftmail.engine.drivers.fake.driver import FakeEngine
 
         return ObservedEngine(FakeEngine())
+    raise ValueError(f"no engine driver is called {name!r}")
+
+
+def world_of(name: str) -> World:
+    """A new engine of that name (`.engine`) with what the conformance suite needs around it."""
+    if name == "cyrus":
+        from deftmail.engine.drivers.cyrus.world import CyrusWorld
+
+        return CyrusWorld(build(name))
+    if name == "fake":
+        from deftmail.engine.drivers.fake.driver import FakeEngine
+        from deftmail.engine.drivers.fake.world import FakeWorld
+
+        fake = FakeEngine()
+        return FakeWorld(ObservedEngine(fake), fake)
     raise ValueError(f"no engine driver is called {name!r}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import imaplib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from uuid import UUID
@@ -24,6 +25,7 @@ for _command in ("SETMETADATA", "GETMETADATA"):
 # 3.6.1), which a shared one would allow, and it dies with the mailbox.
 ID_ENTRY = "/private/comment"
 KIB = 1024
+DELETE_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between looks at a mailbox that another worker is erasing
 _ALREADY = re.compile(r"already exists", re.IGNORECASE)
 _ABSENT = re.compile(r"does not exist|nonexistent|unknown mailbox", re.IGNORECASE)
 _TEMPORARY = re.compile(
@@ -145,16 +147,28 @@ class AdminSession:
         """Keep `mailbox_id` with the mailbox."""
         self._run("SETMETADATA", quote(mailbox_name(address)), f"({ID_ENTRY} {quote(str(mailbox_id))})")
 
-    def delete(self, address: str) -> None:
-        """Erase the mailbox with its folders, scripts and mail. Absent is success."""
+    def delete(self, address: str, made_for: UUID) -> None:
+        """Erase the mailbox that was made for this id, with its folders, scripts and mail. Absent is success.
+
+        Raises EngineBusy while somebody else is erasing it and does not come to an end.
+        """
         name = quote(mailbox_name(address))
-        try:
-            # The administrator has no right to delete a person's mailbox until he gives it to himself.
-            self._run("SETACL", name, quote(self._user), "lrxc")
-            self._run("DELETE", name)
-        except Refused as error:
-            if not error.absent:
-                raise
+        refusal = ""
+        for wait in DELETE_WAITS:
+            # Looked at anew each time: what another worker made meanwhile is not ours to erase.
+            if self.find(address) != (True, made_for):
+                return
+            try:
+                # The administrator has no right to delete a person's mailbox until he gives it to himself.
+                self._run("SETACL", name, quote(self._user), "lrxc")
+                self._run("DELETE", name)
+            except Refused as error:
+                refusal = str(error)
+                time.sleep(wait)
+            else:
+                return
+        if self.find(address) == (True, made_for):
+            raise EngineBusy(refusal)
 
     def list_all(self, domain: str | None = None) -> Iterator[tuple[str, UUID | None]]:
         """Address and id of every mailbox (of one domain). Complete: the command's OK has been seen."""
