@@ -138,6 +138,19 @@ def test_toast_undoes_and_a_refusal_is_a_toast(guide: Guide) -> None:
     expect(page.locator(".toast[data-kind=error] p")).to_contain_text("still holds 3 mailboxes")
 
 
+def test_a_form_is_sent_once_however_often_it_is_pressed(guide: Guide) -> None:
+    page = guide.page
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    button = page.locator("#sample-form button.btn")
+    button.evaluate("button => { for (let i = 0; i < 3; i++) button.form.requestSubmit(button) }")
+    expect(page.locator("#sample-form .field-error").first).to_be_visible()
+    page.wait_for_timeout(300)
+    assert len(sent) == 1
+    expect(page.locator("#sample-form button.btn")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#sample-form [role=alert]")).to_be_focused()
+
+
 def test_confirm_dialog_wakes_its_button_and_gives_the_focus_back(guide: Guide) -> None:
     page = guide.page
     opener = page.get_by_role("link", name="Delete domain")

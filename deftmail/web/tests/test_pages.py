@@ -23,7 +23,9 @@ def http() -> Client:
     return Client(raise_request_exception=False)
 
 
-@pytest.mark.parametrize("path", ["/", "/legal/terms", "/legal/privacy", "/dev/ui", "/dev/ui/mail", "/dev/ui/confirm"])
+@pytest.mark.parametrize(
+    "path", ["/", "/legal/terms", "/legal/privacy", "/dev/ui", "/dev/ui/mail", "/dev/ui/card", "/dev/ui/confirm"]
+)
 def test_pages_are_whole_without_a_database(http: Client, path: str) -> None:
     response = http.get(path)
     html = response.content.decode()

@@ -120,6 +120,22 @@ def mail(request: HttpRequest) -> HttpResponse:
     return render(request, "dev/mail.html", context)
 
 
+class SignInForm(forms.Form):
+    """As much of a sign-in as the card needs to be looked at."""
+
+    email = forms.EmailField(label="Email")
+    password = forms.CharField(label="Password", widget=forms.PasswordInput)
+    remember = forms.BooleanField(label="Stay signed in on this device", required=False)
+
+
+@require_safe
+@dev_only
+@limited("page")
+def card(request: HttpRequest) -> HttpResponse:
+    """The public card, as sign-in and sign-up use it."""
+    return render(request, "dev/card.html", {"form": SignInForm()})
+
+
 @require_POST
 @dev_only
 @limited("write")

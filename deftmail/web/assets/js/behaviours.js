@@ -76,9 +76,21 @@ on('submit', 'form', (event, form) => {
   setTimeout(() => button.setAttribute('aria-busy', 'true'))
   setTimeout(() => button.removeAttribute('aria-busy'), 8000)
 })
+document.addEventListener('htmx:before:request', (event) => event.detail.ctx.request.submitter?.setAttribute('aria-busy', 'true'))
+document.addEventListener('htmx:finally:request', (event) => event.detail.ctx.request.submitter?.removeAttribute('aria-busy'))
 addEventListener('pageshow', () => {
-  for (const button of document.querySelectorAll('[aria-busy="true"]')) button.removeAttribute('aria-busy')
+  for (const button of document.querySelectorAll('button[aria-busy="true"]')) button.removeAttribute('aria-busy')
 })
+// Capture: before htmx and the browser see a second press, also one by the Enter key.
+document.addEventListener(
+  'submit',
+  (event) => {
+    if (event.submitter?.getAttribute('aria-busy') !== 'true') return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+  },
+  true,
+)
 
 // Many rows: data-select-all="name" checks all boxes of that name; [data-bulk] shows while any is checked.
 function bulk(name) {
