@@ -1,5 +1,6 @@
 """Questions to the DNS over the network, answered as values of :mod:`deftmail.mailproto.dnsanswer`."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,14 +14,15 @@ from deftmail.mailproto.dnsanswer import Answer, RecordType
 
 LIFETIME = 4.0  # seconds for one question, all servers and retries together
 MAX_RECORDS = 50  # records of one answer that are looked at
+MAX_ALIASES = 8  # CNAMEs from zone to zone
 MAX_TXT = 8192  # octets of one TXT record
 
 
 class DnsResolver:
     """Asks the named servers and no others; the machine's own configuration is not read.
 
-    Satisfies :class:`deftmail.mailproto.dnsanswer.Resolver`: CNAMEs are followed by the server asked, and whatever the
-    DNS or the network does comes back as an :class:`Answer`. Nothing is cached: people press "check now" because they
+    Satisfies :class:`deftmail.mailproto.dnsanswer.Resolver`: CNAMEs are followed, and whatever the DNS or the network
+    does comes back as an :class:`Answer`. Nothing is cached: people press "check now" because they
     have just changed something.
     """
 
@@ -35,7 +37,7 @@ class DnsResolver:
     def query(self, name: str, rtype: RecordType) -> Answer:
         """Answer one question; never raises for what the DNS or the network does."""
         try:
-            answer = self._resolver.resolve(_absolute(name), rtype, search=False, raise_on_no_answer=False)
+            answer = self._resolve(_absolute(name), rtype)
         except dns.resolver.NXDOMAIN:
             return Answer("nxdomain")
         except dns.exception.Timeout:
@@ -52,6 +54,18 @@ class DnsResolver:
             return Answer("noanswer")
         texts = tuple(_text(rdata, rtype) for rdata in list(answer.rrset)[:MAX_RECORDS])
         return Answer("records", texts)
+
+    def _resolve(self, name: dns.name.Name, rtype: RecordType) -> dns.resolver.Answer:
+        # A recursive server follows a CNAME; one that only knows its own zones stops at their border, so we go on.
+        deadline = time.monotonic() + self._resolver.lifetime
+        answer = self._resolver.resolve(name, rtype, search=False, raise_on_no_answer=False)
+        for _ in range(MAX_ALIASES):
+            target = answer.canonical_name
+            if answer.rrset is not None or target == name:
+                break
+            name, left = target, max(0.1, deadline - time.monotonic())
+            answer = self._resolver.resolve(name, rtype, search=False, raise_on_no_answer=False, lifetime=left)
+        return answer
 
 
 def _absolute(name: str) -> dns.name.Name:

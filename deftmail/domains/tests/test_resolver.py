@@ -26,6 +26,11 @@ ZONE = {
         RR("alias.test.", QTYPE.CNAME, rdata=CNAME("key.test.")),
         RR("key.test.", QTYPE.TXT, rdata=TXT("v=DKIM1; p=")),
     ],
+    "border.test.": [RR("border.test.", QTYPE.CNAME, rdata=CNAME("far.test."))],
+    "far.test.": [RR("far.test.", QTYPE.TXT, rdata=TXT("v=DKIM1; p=AAAA"))],
+    "dangling.test.": [RR("dangling.test.", QTYPE.CNAME, rdata=CNAME("gone.test."))],
+    "circle.test.": [RR("circle.test.", QTYPE.CNAME, rdata=CNAME("circle2.test."))],
+    "circle2.test.": [RR("circle2.test.", QTYPE.CNAME, rdata=CNAME("circle.test."))],
     "many.test.": [RR("many.test.", QTYPE.TXT, rdata=TXT(f"record {n}")) for n in range(80)],
 }
 
@@ -41,7 +46,7 @@ class Zone(BaseResolver):  # type: ignore[misc]  # dnslib ships no types
         elif name not in ZONE:
             reply.header.rcode = RCODE.NXDOMAIN
         for record in ZONE.get(name, []):
-            if record.rtype == rtype or name == "alias.test.":
+            if rtype == record.rtype or record.rtype == QTYPE.CNAME or name == "alias.test.":
                 reply.add_answer(record)
         return reply
 
@@ -80,6 +85,12 @@ def test_the_strings_of_a_txt_record_are_joined_and_any_bytes_are_decoded(resolv
 
 def test_a_cname_is_followed(resolver: DnsResolver) -> None:
     assert resolver.query("alias.test", "TXT") == Answer("records", ("v=DKIM1; p=",))
+
+
+def test_a_cname_is_followed_across_the_border_of_a_zone(resolver: DnsResolver) -> None:
+    assert resolver.query("border.test", "TXT") == Answer("records", ("v=DKIM1; p=AAAA",))
+    assert resolver.query("dangling.test", "TXT") == Answer("nxdomain")
+    assert resolver.query("circle.test", "TXT") == Answer("noanswer")
 
 
 def test_no_name_and_no_record_are_told_apart(resolver: DnsResolver) -> None:
