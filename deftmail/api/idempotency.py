@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -73,6 +74,8 @@ def creates(operation: Operation) -> Operation:
             _own(tenant_id, key).update(status=status, body=answer.model_dump(mode="json"))
         return status, answer
 
+    # ninja reads the parameters' types; as text they would be looked up among this module's names.
+    once.__signature__ = inspect.signature(operation, eval_str=True)  # type: ignore[attr-defined]
     return once  # type: ignore[return-value]
 
 
