@@ -1,6 +1,5 @@
 """`deftmail stack up` and `down`: the same supervisor without a terminal."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,7 +7,7 @@ import time
 from deftmail.stack import processes, status
 from deftmail.stack.errors import StackError
 from deftmail.stack.paths import Layout, prepare_var
-from deftmail.stack.run import START_SECONDS, Options, require_root, say, sole
+from deftmail.stack.run import START_SECONDS, Options, say, sole
 from deftmail.stack.site import Site
 from deftmail.stack.supervisor import log_tail, rotate
 
@@ -17,7 +16,6 @@ STOP_SECONDS = 90.0
 
 def up(options: Options) -> int:
     """Start in the background; returns 0 once everything answers, 1 with the end of the log where it does not."""
-    require_root()
     layout = Layout.of(prepare_var(options.var))
     layout.make()
     site = Site.load(layout.var)
@@ -66,7 +64,6 @@ def down(options: Options) -> int:
     if not layout.pids.is_dir():
         say("nothing runs")
         return 0
-    require_root()
     leader = status.supervisor_pid_file(Site.load(layout.var)).owned()
     if leader is not None:
         processes.send([leader.pid], 15)
@@ -79,7 +76,3 @@ def down(options: Options) -> int:
         (layout.pids / "running.json").unlink(missing_ok=True)
     say(f"stopped; ended by pid file: {', '.join(ended)}" if ended else "stopped")
     return 0
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,19 @@ from deftmail.stack.errors import StackError
 from deftmail.stack.paths import CHECKOUT
 from deftmail.stack.services import knot
 from deftmail.stack.site import Site
+
+# Cyrus and Postfix start as root, and zone files belong to Knot's account.
+NEED_ROOT = ("run", "up", "down", "zone")
+
+
+def become_root(argv: Sequence[str]) -> None:
+    """Start this command again through sudo(8) where it does not run as root. Raises StackError without sudo."""
+    if os.geteuid() == 0:
+        return
+    if shutil.which("sudo") is None:
+        raise StackError("Cyrus and Postfix start as root: run this as root, or install sudo")
+    command = ["sudo", "--preserve-env=DEFTMAIL_VAR", sys.executable, "-m", "deftmail.stack", *argv]
+    os.execvp("sudo", command)
 
 
 def default_var() -> Path:
@@ -47,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; `argv` without the program's name. Returns the exit status."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command in NEED_ROOT:
+            become_root(argv)
         return _dispatch(arguments)
     except StackError as error:
         print(f"deftmail: {error}", file=sys.stderr)

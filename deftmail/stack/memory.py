@@ -133,10 +133,10 @@ class Secrets(BaseModel):
     tsig: str = Field(default_factory=_base64)
 
     @classmethod
-    def load_or_make(cls, folder: Path) -> "Secrets":
+    def load_or_make(cls, folder: Path, owner: tuple[int, int] | None = None) -> "Secrets":
         path = folder / "secrets.json"
         stored = json.loads(path.read_text()) if path.exists() else {}
         found = cls.model_validate(stored)
         if found.model_dump() != stored:
-            files.write(path, found.model_dump_json(indent=2) + "\n", mode=0o600)
+            files.write(path, found.model_dump_json(indent=2) + "\n", mode=0o600, owner=owner)
         return found

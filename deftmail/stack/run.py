@@ -16,6 +16,7 @@ from deftmail.stack import catalogue, files, processes, status
 from deftmail.stack.errors import StackError
 from deftmail.stack.memory import Memory
 from deftmail.stack.paths import Layout, prepare_var
+from deftmail.stack.services import own
 from deftmail.stack.site import Site
 from deftmail.stack.supervisor import Supervisor, adopt_orphans
 
@@ -47,14 +48,8 @@ def sole(layout: Layout) -> Iterator[None]:
         yield
 
 
-def require_root() -> None:
-    if os.geteuid() != 0:
-        raise StackError("Cyrus and Postfix start as root: run this as root or through sudo")
-
-
 def run(options: Options) -> int:
     """Start everything and stay until SIGINT or SIGTERM. Returns the exit status."""
-    require_root()
     layout = Layout.of(prepare_var(options.var))
     layout.make()
     interrupted = threading.Event()
@@ -118,5 +113,23 @@ def _publish(site: Site, running: status.Running) -> None:
 
 
 def _welcome(site: Site, options: Options) -> None:
-    report = status.status(site)
-    print(status.table(report), flush=True)
+    print(status.table(status.status(site)), flush=True)
+    if options.demo and not options.only:
+        sign_in = _demo(site)
+        print(
+            f"demo         {sign_in}" if sign_in else f"demo         was not made, see {site.layout.log('demo')}",
+            flush=True,
+        )
+
+
+def _demo(site: Site) -> str | None:
+    """The demo's sign-in: made at the first start, remembered afterwards."""
+    path = site.layout.var / "demo.json"
+    if path.exists():
+        return path.read_text().strip()
+    say("making the demo company")
+    printed = own.demo(site)
+    if printed is None or not printed.strip():
+        return None
+    files.write(path, printed.strip() + "\n", 0o600, site.owner)
+    return printed.strip()

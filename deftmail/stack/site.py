@@ -17,6 +17,13 @@ TSIG_NAME = "deftmail-local."
 TSIG_ALGORITHM = "hmac-sha256"
 
 
+def caller() -> tuple[int, int]:
+    """uid and gid of the person at the keyboard, also behind sudo(8)."""
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
+        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+    return os.geteuid(), os.getegid()
+
+
 @dataclass(frozen=True)
 class Site:
     """Everything a template or a service may ask about this stack."""
@@ -31,7 +38,8 @@ class Site:
     def load(cls, var: Path) -> "Site":
         """The stack at `var` as last started; makes secrets where there are none."""
         layout = Layout.of(var)
-        return cls(layout=layout, memory=Memory.load(layout.var), secrets=Secrets.load_or_make(layout.var))
+        secrets = Secrets.load_or_make(layout.var, caller())
+        return cls(layout=layout, memory=Memory.load(layout.var), secrets=secrets)
 
     @property
     def mode(self) -> Mode:
@@ -46,9 +54,7 @@ class Site:
     @cached_property
     def owner(self) -> tuple[int, int]:
         """Who runs DeftMail's own processes: whoever called sudo, else whoever runs the stack."""
-        if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
-            return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-        return os.geteuid(), os.getegid()
+        return caller()
 
     @cached_property
     def owner_name(self) -> str:
