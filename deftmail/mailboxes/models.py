@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Ceil, Lower
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from deftmail.domains.models import Domain
@@ -55,3 +56,6 @@ class MailUser(Stamped, Synced):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_absolute_url(self) -> str:
+        return reverse("mailboxes:detail", args=[self.pk])

@@ -33,7 +33,7 @@ def mailboxes(
         .select_related("domain")
         .defer("domain__dkim_private_key", "password_hash")
     )
-    if text := search.strip()[:320]:
+    if text := search.replace("\0", "").strip()[:320]:  # PostgreSQL takes no NUL
         matches = Q(email__icontains=text) | Q(display_name__icontains=text)
         local, at, name = text.rpartition("@")
         with contextlib.suppress(DomainError):  # a part of an address is a fine search

@@ -1,0 +1,96 @@
+"""Forms of the mailbox pages. What may not be is decided in the actions; these hold what was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from deftmail.domains.models import Domain
+from deftmail.tenants.passwords import StrengthValidator
+
+_PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+DISABLE_CHOICES = (
+    ("keep", _("Keep incoming mail: it waits here until the mailbox is enabled again")),
+    ("refuse", _("Refuse incoming mail: senders are told that the mailbox no longer accepts mail")),
+)
+
+
+class PasswordForm(forms.Form):
+    """A new password of a mailbox. What was typed is never sent back to the page."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        error_messages={"required": _("Enter a password.")},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = StrengthValidator().get_help_text()
+
+
+class CreateForm(PasswordForm):
+    """A new mailbox: the part before the @, one of the proven domains, and the rest."""
+
+    field_order = ("email", "domain", "display_name", "password", "quota_mb")
+    email = forms.CharField(
+        label=_("Address"),
+        max_length=320,
+        help_text=_("The part before the @: letters, digits, dots, hyphens and underscores."),
+        error_messages={"required": _("Enter the part before the @.")},
+        widget=forms.TextInput(attrs={**_PLAIN, "inputmode": "email"}),
+    )
+    domain = forms.ChoiceField(label=_("Domain"))
+    display_name = forms.CharField(
+        label=_("Name"),
+        max_length=255,
+        required=False,
+        help_text=_("The name recipients see beside the address."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    quota_mb = forms.IntegerField(label=_("Storage in MB"), required=False, min_value=1, localize=False)
+
+    def __init__(self, *args: Any, domains: Sequence[Domain], plan_quota_mb: int | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["domain"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(domain.domain, domain.domain_unicode) for domain in domains]
+        self.fields["quota_mb"].help_text = _quota_hint(plan_quota_mb)
+        # An owner or admin who gets a mailbox with his own address keeps his password: the action says when one is due.
+        self.fields["password"].required = False
+
+    @property
+    def address(self) -> str:
+        """The whole address; somebody who typed one with its @ means that one."""
+        typed: str = self.cleaned_data["email"].strip()
+        return typed if "@" in typed else f"{typed}@{self.cleaned_data['domain']}"
+
+
+class ChangeForm(forms.Form):
+    """Name and size."""
+
+    display_name = CreateForm.base_fields["display_name"]
+    quota_mb = CreateForm.base_fields["quota_mb"]
+
+    def __init__(self, *args: Any, plan_quota_mb: int | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["quota_mb"].help_text = _quota_hint(plan_quota_mb)
+
+
+class DisableForm(forms.Form):
+    """What becomes of incoming mail while a mailbox is disabled."""
+
+    incoming = forms.ChoiceField(
+        label=_("Mail that arrives meanwhile"), choices=DISABLE_CHOICES, initial="keep", widget=forms.RadioSelect
+    )
+
+
+def _quota_hint(plan_quota_mb: int | None) -> str:
+    if plan_quota_mb is None:
+        return str(_("Empty: no limit."))
+    return str(_("At most %(limit)s MB, your plan's storage, which an empty field takes.")) % {"limit": plan_quota_mb}
