@@ -76,6 +76,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.template.context_processors.tz",
                 "deftmail.kit.context.page",
+                "deftmail.tenants.context.company",
             ],
         },
     }
@@ -156,9 +157,17 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# A User exists only once its address is proven (sign-up's link) or given out by its domain's company (a mailbox).
+ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = "strict"
-ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_NOTIFICATIONS = False  # tenants.actions.set_password sends the notice, whoever sets it
+ACCOUNT_FORMS = {
+    "login": "deftmail.tenants.forms.SignInForm",
+    "reset_password": "deftmail.tenants.forms.ResetForm",
+    "reset_password_from_key": "deftmail.tenants.forms.NewPasswordForm",
+    "reauthenticate": "deftmail.tenants.forms.ReauthenticateForm",
+}
+PASSWORD_RESET_TIMEOUT = 2 * 3600
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_RATE_LIMITS = False  # ours cover every route with one atomic script (kit.ratelimit)
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
@@ -181,7 +190,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = ROOT / "staticfiles"
+STATIC_ROOT = ROOT / "staticfiles" if conf.is_production else None  # locally the finders serve
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
