@@ -7,7 +7,7 @@ import time
 from deftmail.stack import processes, status
 from deftmail.stack.errors import StackError
 from deftmail.stack.paths import Layout, prepare_var
-from deftmail.stack.run import START_SECONDS, Options, say, sole
+from deftmail.stack.run import START_SECONDS, Options, announce, say, sole
 from deftmail.stack.site import Site
 from deftmail.stack.supervisor import log_tail, rotate
 
@@ -46,8 +46,7 @@ def _wait_ready(site: Site, child: "subprocess.Popen[bytes] | None", since: int)
     while time.monotonic() < deadline:
         running = status.load_running(site) if pid_file.owned() is not None else None
         if running is not None and running.ready:
-            fresh = Site.load(site.layout.var)
-            print(status.table(status.status(fresh)), flush=True)
+            announce(Site.load(site.layout.var))
             return 0
         if child is not None and child.poll() is not None:
             break

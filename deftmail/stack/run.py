@@ -88,7 +88,9 @@ def _keep(site: Site, options: Options, interrupted: threading.Event) -> int:
         _publish(site, running)
         supervisor.start()
         if supervisor.wait_ready(START_SECONDS, interrupted):
-            _welcome(site, options)
+            if options.demo and not options.only:
+                _make_demo(site)
+            announce(site)
             running.ready = True
             _publish(site, running)
             while not interrupted.wait(2):
@@ -112,24 +114,25 @@ def _publish(site: Site, running: status.Running) -> None:
     files.write(site.layout.pids / "running.json", running.model_dump_json() + "\n")
 
 
-def _welcome(site: Site, options: Options) -> None:
+def announce(site: Site) -> None:
+    """Print addresses and the demo's sign-in."""
     print(status.table(status.status(site)), flush=True)
-    if options.demo and not options.only:
-        sign_in = _demo(site)
-        print(
-            f"demo         {sign_in}" if sign_in else f"demo         was not made, see {site.layout.log('demo')}",
-            flush=True,
-        )
-
-
-def _demo(site: Site) -> str | None:
-    """The demo's sign-in: made at the first start, remembered afterwards."""
-    path = site.layout.var / "demo.json"
+    path = demo_file(site)
     if path.exists():
-        return path.read_text().strip()
+        print(f"{'demo':12} {path.read_text().strip()}", flush=True)
+
+
+def demo_file(site: Site) -> Path:
+    return site.layout.var / "demo.json"
+
+
+def _make_demo(site: Site) -> None:
+    """At the first start; its sign-in is remembered. A demo that fails is no reason not to run."""
+    if demo_file(site).exists():
+        return
     say("making the demo company")
-    printed = own.demo(site)
-    if printed is None or not printed.strip():
-        return None
-    files.write(path, printed.strip() + "\n", 0o600, site.owner)
-    return printed.strip()
+    printed = (own.demo(site) or "").strip()
+    if printed:
+        files.write(demo_file(site), printed + "\n", 0o600, site.owner)
+    else:
+        say(f"the demo was not made, see {site.layout.log('demo')}")
