@@ -213,6 +213,6 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 }
 
 LOGGING_CONFIG = "deftmail.kit.logs.configure"
-LOGGING: dict[str, Any] = {}
+LOGGING: dict[str, Any] = {"version": 1}  # Django calls LOGGING_CONFIG only when this is not empty
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS = ["security.W004"]

@@ -78,6 +78,7 @@ def run_sync(
     task: Task[Any, Any, Any],
     kwargs: Mapping[str, Any],
     on_ready: Callable[[M], None] | None = None,
+    lock: Callable[[M], str] | None = None,
 ) -> Outcome:
     """Make the engine agree with one row.
 
@@ -85,6 +86,7 @@ def run_sync(
     work: what to do for it, called inside `tenant_tx` (reads what it needs; talks to nobody); may raise EngineError
     task, kwargs: how to enqueue this same job again
     on_ready: called inside the transaction that marks the row ready (the row as it was read), for what follows
+    lock: the lock of the retry when `work` itself fails, before it could name one
     """
     outcome = Outcome.NOTHING
     for _round in range(MAX_ROUNDS):
@@ -92,10 +94,11 @@ def run_sync(
             row = rows().first()
             if row is None or row.sync_state == SyncState.READY:
                 return outcome
-            generation, lock, failure = row.generation, None, None
+            generation, failure = row.generation, None
+            held = lock(row) if lock is not None else None
             try:
                 todo = work(row)
-                lock = todo.lock
+                held = todo.lock
             except Exception as error:
                 failure = _as_engine_error(error)
         if failure is None:
@@ -112,9 +115,9 @@ def run_sync(
                     return Outcome.READY
                 outcome = Outcome.NOTHING
                 continue  # it changed meanwhile: what we did may have undone a newer job's work, so follow it
-            return _record_failure(current, row, failure, task, kwargs, lock)
+            return _record_failure(current, row, failure, task, kwargs, held)
     with tenant_tx(tenant_id):
-        _again(task, kwargs, lock, attempt=1)
+        _again(task, kwargs, held, attempt=1)
     return Outcome.RETRY
 
 
