@@ -6,9 +6,11 @@
 
 import datetime
 import ipaddress
+import threading
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -23,8 +25,19 @@ RENEW_DAYS = 30
 _DAY = datetime.timedelta(days=1)
 
 
+_one_at_a_time = threading.Lock()
+
+
 def ensure(site: Site) -> None:
-    """Make the authority once, and a server certificate whenever there is none that will last."""
+    """Make the authority once, and a server certificate whenever there is none of it that will last.
+
+    Cyrus and Postfix are prepared at the same time and both ask.
+    """
+    with _one_at_a_time:
+        _ensure(site)
+
+
+def _ensure(site: Site) -> None:
     folder = site.layout.ca
     names = ["localhost", site.mail_host]
     if not (folder / "ca.pem").exists() or not (folder / "ca.key").exists():
@@ -32,7 +45,7 @@ def ensure(site: Site) -> None:
         _write_key(folder / "ca.key", key)
         files.write(folder / "ca.pem", _pem(_authority(key, site.layout.name)))
         (folder / "server.pem").unlink(missing_ok=True)
-    if not _lasting(folder / "server.pem", names):
+    if not _lasting(folder / "server.pem", names, _load(folder / "ca.pem")):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _server(key, names, _load(folder / "ca.pem"), _load_key(folder / "ca.key"))
         # Cyrus reads the key as its own user; Postfix reads it as root before it gives root up.
@@ -60,10 +73,14 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey, owner: tuple[int, in
     files.write(path, pem.decode(), 0o400, owner)
 
 
-def _lasting(path: Path, names: list[str]) -> bool:
+def _lasting(path: Path, names: list[str], authority: x509.Certificate) -> bool:
     if not path.exists() or not path.with_suffix(".key").exists():
         return False
     certificate = _load(path)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
     alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     return left > RENEW_DAYS * _DAY and set(names) <= set(alternative.get_values_for_type(x509.DNSName))
