@@ -20,7 +20,7 @@ _NOWHERE = "displaced.invalid"  # RFC 2606 §2: can never receive
 
 @transaction.atomic
 def displace(user: User) -> None:
-    """Free `user.email` for the company that proved its domain. He is marked (`former_email`) and must choose another."""
+    """Free `user.email` for the company that proved its domain. He is marked (`former_email`) until he has another."""
     lost = user.email
     user.former_email, user.email = lost, f"{user.pk}@{_NOWHERE}"
     user.save(update_fields=["email", "former_email"])

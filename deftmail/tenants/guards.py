@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+import zoneinfo
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.template.response import SimpleTemplateResponse
+from django.utils.timezone import override
 
 from deftmail.kit.middleware import limited
 from deftmail.kit.net import client_ip
@@ -18,6 +24,14 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership
 from deftmail.tenants.policies import Action
+
+FRESH = 15 * 60
+"""Seconds for which a typed password opens sensitive acts."""
+
+
+def request_id() -> str:
+    """The id every log line of this request carries."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def actor_of(request: HttpRequest) -> Actor | None:
@@ -35,10 +49,36 @@ def actor_of(request: HttpRequest) -> Actor | None:
                 request.user.pk,
                 request.user.email,
                 ip=client_ip(request) or None,
-                request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+                request_id=request_id(),
             )
     request._actor = actor  # type: ignore[attr-defined]
     return actor
+
+
+def forget_actor(request: HttpRequest) -> None:
+    """After sign-in or sign-out: the next `actor_of` reads anew."""
+    request.__dict__.pop("_actor", None)
+
+
+def require_fresh_sign_in(request: HttpRequest) -> None:
+    """Let pass only who typed his password in this session in the last 15 minutes; others type it now and come back.
+
+    Raises allauth's ReauthenticationRequired, which its middleware turns into the page that asks.
+    """
+    records = get_authentication_records(request, request.user)
+    if not any(time.time() - float(record.get("at", 0)) < FRESH for record in records):
+        raise ReauthenticationRequired
+
+
+@contextmanager
+def _his_time(request: HttpRequest) -> Iterator[None]:
+    """Times in the person's zone while his page is made."""
+    try:
+        zone = zoneinfo.ZoneInfo(request.user.timezone)  # type: ignore[union-attr]
+    except (ValueError, zoneinfo.ZoneInfoNotFoundError):  # an update of the zone data dropped it
+        zone = zoneinfo.ZoneInfo("UTC")
+    with override(zone):
+        yield
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponse:
@@ -52,9 +92,9 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def signed_in(
-    action: Action, *, limit: str = "page", transaction: bool = True
+    action: Action, *, limit: str = "page", write: str = "", transaction: bool = True
 ) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
-    """Guard a view `view(request, actor, …)`: signed in, allowed `action`, counted against `limit`.
+    """Guard a view `view(request, actor, …)`: signed in, allowed `action`, counted against `limit` (`write` for POST).
 
     With `transaction` the view and its template run inside the company's `tenant_tx`. Views that call the mail engine
     take `transaction=False` and open short blocks themselves.
@@ -67,15 +107,18 @@ def signed_in(
             if actor is None:
                 return to_sign_in(request)
             actor.require(action)
-            if not transaction:
-                return view(request, actor, *args, **kwargs)
-            with tenant_tx(actor.tenant_id):
-                response = view(request, actor, *args, **kwargs)
-                if isinstance(response, SimpleTemplateResponse):
-                    response.render()  # a lazy template would query outside the company's transaction
+            with _his_time(request):
+                if not transaction:
+                    return view(request, actor, *args, **kwargs)
+                with tenant_tx(actor.tenant_id):
+                    request.in_company = True  # type: ignore[attr-defined]  # read by tenants.context
+                    response = view(request, actor, *args, **kwargs)
+                    if isinstance(response, SimpleTemplateResponse):
+                        response.render()  # a lazy template would query outside the company's transaction
+                    request.in_company = False  # type: ignore[attr-defined]
             return response
 
         guarded.needs = action  # type: ignore[attr-defined]  # read by the generated tests
-        return limited(limit)(guarded)
+        return limited(limit, write=write)(guarded)
 
     return decorate

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -69,6 +70,9 @@ class User(AbstractBaseUser):
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
     timezone = models.CharField(max_length=64, default="UTC")
     date_joined = models.DateTimeField(default=now)
+    email_pending = models.EmailField(max_length=254, blank=True, help_text="New sign-in address, not proven yet.")
+    recovery_pending = models.EmailField(max_length=254, blank=True, help_text="New recovery address, not proven yet.")
+    session_epoch = models.IntegerField(default=1, help_text="Grows to end every session of the person at once.")
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -82,6 +86,12 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: Any = None) -> str:
+        # Stands in each session and is compared at each request: a new password or epoch ends all of them.
+        return salted_hmac(
+            "deftmail.tenants.session", f"{self.password}|{self.session_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def get_full_name(self) -> str:
         return self.name or self.email
@@ -111,6 +121,7 @@ class Tenant(Stamped):
     recipients_per_mailbox_day = models.IntegerField(null=True, blank=True)
     recipients_per_domain_day = models.IntegerField(null=True, blank=True)
     api_access = models.BooleanField(default=False)
+    api_access_granted = models.BooleanField(default=False, help_text="By an operator, whatever the plan.")
     trial_ends_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,0 +1,45 @@
+"""What rooms above hang on a person. They register here at start (`AppConfig.ready`), because imports go down only.
+
+Every hook is called inside `tenant_tx` of the person's company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.utils.functional import Promise
+
+from deftmail.tenants.models import User
+
+PasswordChanged = Callable[[User, str], None]
+MaySignIn = Callable[[User], "str | Promise | None"]
+HasMailbox = Callable[[User], bool]
+HostsDomain = Callable[[UUID, str], bool]
+
+password_changed_hooks: list[PasswordChanged] = []
+"""Called with the person and the bare `$2b$…` hash in the transaction of the change: a refusal or fault undoes it."""
+
+may_sign_in_hooks: list[MaySignIn] = []
+"""Asked at each sign-in, after the password was right: a sentence why he may not, or None."""
+
+has_mailbox_hooks: list[HasMailbox] = []
+"""Does this person read his mail here? Then his address is fixed, and a password reset never goes to it."""
+
+hosts_domain_hooks: list[HostsDomain] = []
+"""Asked with (company, domain in A-labels): is it one of the company's own? A recovery address must be elsewhere."""
+
+
+def refusal_to_sign_in(user: User) -> str:
+    """Why he may not sign in, or ""."""
+    return next((str(reason) for hook in may_sign_in_hooks if (reason := hook(user))), "")
+
+
+def has_mailbox(user: User) -> bool:
+    """Whether the person reads his mail here."""
+    return any(hook(user) for hook in has_mailbox_hooks)
+
+
+def hosts_domain(tenant_id: UUID, domain: str) -> bool:
+    """Whether the domain is one of the company's own."""
+    return any(hook(tenant_id, domain) for hook in hosts_domain_hooks)
