@@ -155,8 +155,12 @@ def may_receive(recipient: Recipient) -> Verdict:
         return Verdict(
             Code.LATER, "domain-not-active", f"{_plain(recipient.domain)} is being set up here, please try again later"
         )
-    # Not our domain, or nobody's address in it: Postfix's own maps refuse those, with their own words.
-    if recipient.domain_state != "active" or recipient.mailbox_status is None:
+    # Said here and not by Postfix's reject_unauth_destination: its smtpd remembers for minutes which addresses were
+    # not ours, and would bounce the first mail of a domain that has just become active. Behind us it only defers.
+    if recipient.domain_state != "active":
+        return Verdict(Code.REFUSE, "not-our-domain", "We do not receive mail for this domain")
+    # Nobody's address in our domain: Postfix's own maps refuse it, with their own words.
+    if recipient.mailbox_status is None:
         return OK
     if not recipient.mailbox_ready:
         return Verdict(Code.LATER, "mailbox-not-ready", "This mailbox is being set up, please try again later")
