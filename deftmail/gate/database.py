@@ -32,7 +32,7 @@ MAX_READS_WAITING = 1000
 """Questions that may wait for a thread: as many as there are connections of Postfix."""
 
 
-class Busy(Exception):  # noqa: N818 -- named after what happened
+class Busy(Exception):
     """More work waits than is worth taking on: answer "later"."""
 
 

@@ -24,7 +24,7 @@ STOP_WITHIN = 10.0
 _BACKLOG = 512
 
 
-class AlreadyRunning(Exception):  # noqa: N818 -- named after what happened
+class AlreadyRunning(Exception):
     """Another gate answers on the socket."""
 
 

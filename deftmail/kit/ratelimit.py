@@ -111,7 +111,8 @@ class _LocalBuckets:
             new: dict[str, float] = {}
             wait = 0.0
             for key, limit in keys:
-                tat = max(self._tats.get(key, now), now) + limit.interval_ms * cost
+                # cost 0 asks whether one more would pass, as the script does.
+                tat = max(self._tats.get(key, now), now) + limit.interval_ms * (cost or 1)
                 wait = max(wait, tat - limit.burst * limit.interval_ms - now)
                 new[key] = tat
             if wait > 0:

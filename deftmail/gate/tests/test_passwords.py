@@ -1,0 +1,221 @@
+"""Who may sign in, what a wrong password costs, and what is remembered for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from deftmail.gate.database import Busy, Threads
+from deftmail.gate.passwords import KNOWN, REMEMBER, WAITING_PER_ACCOUNT, Memory, Outcome, PasswordChecker
+from deftmail.gate.saslwire import Question
+from deftmail.kit.ratelimit import LIMITS
+from deftmail.kit.testing import GOOD_PASSWORD, cheap_hash
+
+FAILURES = LIMITS["account_failures"].burst
+
+
+def question(login="alice@acme.test", password=GOOD_PASSWORD, service="imap", realm=""):
+    return Question(login, password, service, realm)
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("service", ["imap", "smtp"])
+    @pytest.mark.parametrize(
+        ("login", "realm"),
+        [("alice@acme.test", ""), ("alice", "acme.test"), ("ALICE@Acme.Test", ""), ("Alice", "ACME.TEST")],
+    )
+    async def test_the_right_password_in_any_spelling_of_the_address(self, checker, table, service, login, realm):
+        table.add()
+        assert await checker.check(question(login, service=service, realm=realm)) is Outcome.RIGHT
+
+    async def test_an_internationalised_domain_by_either_spelling(self, checker, table):
+        table.add(email="alice@xn--bcher-kva.test")
+        for login in ("alice@bücher.test", "alice@xn--bcher-kva.test"):
+            assert await checker.check(question(login)) is Outcome.RIGHT
+
+    @pytest.mark.parametrize("password", ["wrong password", "", GOOD_PASSWORD + " ", GOOD_PASSWORD.upper(), "x" * 1000])
+    async def test_nobody_else(self, checker, table, password):
+        table.add()
+        assert await checker.check(question(password=password)) is Outcome.WRONG
+
+    @pytest.mark.parametrize(
+        "login", ["bob@acme.test", "alice", "", "@", "alice@acme.test@acme.test", "a" * 1000, "\r\n"]
+    )
+    async def test_no_address_that_is_not_there(self, checker, table, login):
+        table.add()
+        assert await checker.check(question(login)) is Outcome.WRONG
+
+    @pytest.mark.parametrize("service", ["sieve", "http", "lmtp", "", "pop"])
+    async def test_no_other_service_even_with_the_right_password(self, checker, table, service):
+        table.add()
+        assert await checker.check(question(service=service)) is Outcome.REFUSED_SERVICE
+        assert table.hashes == 0
+
+    @pytest.mark.parametrize(
+        ("values", "outcome"),
+        [
+            ({"status": "disabled"}, Outcome.DISABLED),
+            ({"status": "suspended"}, Outcome.RIGHT),
+            ({"tenant_status": "suspended"}, Outcome.RIGHT),
+            ({"tenant_status": "cancelled"}, Outcome.RIGHT),
+        ],
+    )
+    async def test_state_decides_only_after_the_password(self, checker, table, values, outcome):
+        table.add(**values)
+        assert await checker.check(question()) is outcome
+        assert await checker.check(question(password="wrong")) is Outcome.WRONG
+
+
+class TestWhatIsRemembered:
+    async def test_a_success_for_five_minutes(self, checker, table, clock):
+        table.add()
+        for _ in range(20):
+            assert await checker.check(question()) is Outcome.RIGHT
+        assert table.hashes == 1
+        clock.now += REMEMBER - 1
+        await checker.check(question())
+        assert table.hashes == 1
+        clock.now += 2
+        await checker.check(question())
+        assert table.hashes == 2
+
+    async def test_never_a_failure(self, checker, table):
+        table.add()
+        for _ in range(3):
+            assert await checker.check(question(password="wrong")) is Outcome.WRONG
+        assert table.hashes == 3
+
+    async def test_not_beyond_a_change_of_the_password(self, checker, table):
+        alice = table.add()
+        await checker.check(question())
+        table[alice.email] = replace(alice, password_hash=cheap_hash("another password"))
+        assert await checker.check(question()) is Outcome.WRONG
+        assert await checker.check(question(password="another password")) is Outcome.RIGHT
+
+    async def test_not_beyond_a_disabling_or_deletion(self, checker, table):
+        alice = table.add()
+        await checker.check(question())
+        table[alice.email] = replace(alice, status="disabled")
+        assert await checker.check(question()) is Outcome.DISABLED
+        del table[alice.email]
+        assert await checker.check(question()) is Outcome.WRONG
+
+    async def test_a_success_of_one_is_none_of_another_with_the_same_password(self, checker, table):
+        alice = table.add()
+        table.add(email="bob@acme.test", password="bobs own password")
+        await checker.check(question())
+        table["bob@acme.test"] = replace(table["bob@acme.test"], password_hash=table["bob@acme.test"].password_hash)
+        assert await checker.check(question("bob@acme.test")) is Outcome.WRONG
+        assert alice.email in table
+
+    def test_neither_passwords_nor_hashes_of_them_without_the_key(self):
+        first, second = Memory(), Memory()
+        assert first.name("a@b.c", "h", "secret") != second.name("a@b.c", "h", "secret")
+        first.put(first.name("a@b.c", "h", "secret"))
+        assert "secret" not in repr(first)
+
+    def test_no_more_than_its_bound(self, monkeypatch):
+        monkeypatch.setattr("deftmail.gate.passwords.REMEMBERED_AT_MOST", 3)
+        memory = Memory()
+        for number in range(5):
+            memory.put(bytes([number]))
+        assert [memory.age(bytes([number])) < 1 for number in range(5)] == [False, False, True, True, True]
+
+
+class TestGuessing:
+    async def test_is_stopped_before_any_hash(self, checker, table):
+        table.add()
+        outcomes = [await checker.check(question(password=f"guess {number}")) for number in range(FAILURES + 5)]
+        assert outcomes == [Outcome.WRONG] * FAILURES + [Outcome.LIMITED] * 5
+        assert table.hashes == FAILURES
+
+    async def test_in_parallel_gains_nothing(self, checker, table):
+        table.add()
+        asked = [checker.check(question(password=f"guess {number}")) for number in range(WAITING_PER_ACCOUNT)]
+        outcomes = await asyncio.gather(*asked)
+        assert outcomes.count(Outcome.WRONG) == FAILURES
+        assert table.hashes == FAILURES
+
+    async def test_at_an_address_nobody_has_looks_the_same(self, checker, table):
+        outcomes = [await checker.check(question("nobody@acme.test")) for _ in range(FAILURES + 1)]
+        assert outcomes == [Outcome.WRONG] * FAILURES + [Outcome.LIMITED]
+        assert table.hashes == FAILURES
+
+    async def test_locks_out_a_new_right_password_too(self, checker, table):
+        table.add()
+        for number in range(FAILURES):
+            await checker.check(question(password=f"guess {number}"))
+        assert await checker.check(question()) is Outcome.LIMITED
+
+    async def test_does_not_lock_out_the_programs_of_its_person(self, checker, table, clock):
+        table.add()
+        assert await checker.check(question()) is Outcome.RIGHT
+        for number in range(FAILURES + 1):
+            await checker.check(question(password=f"guess {number}"))
+        clock.now += REMEMBER + 1
+        assert await checker.check(question()) is Outcome.RIGHT
+        clock.now += KNOWN + 1
+        assert await checker.check(question()) is Outcome.LIMITED
+
+    async def test_right_passwords_are_not_counted(self, checker, table, clock):
+        table.add()
+        for _ in range(FAILURES + 3):
+            clock.now += KNOWN + 1
+            assert await checker.check(question()) is Outcome.RIGHT
+
+
+class TestLoad:
+    async def test_a_burst_of_one_program_costs_one_hash(self, checker, table):
+        table.add()
+        outcomes = await asyncio.gather(*(checker.check(question()) for _ in range(12)))
+        assert set(outcomes) == {Outcome.RIGHT}
+        assert table.hashes == 1
+
+    async def test_one_account_cannot_queue_without_end(self, checker, table):
+        table.add()
+        asked = [checker.check(question(password="wrong")) for _ in range(WAITING_PER_ACCOUNT + 10)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(outcome, Busy) for outcome in outcomes) >= 9
+
+    async def test_all_accounts_together_cannot_either(self, table):
+        for number in range(8):
+            table.add(email=f"box{number}@acme.test")
+        readers, hashers = Threads("r", 4, 100), Threads("h", 1, 2)
+        checker = PasswordChecker(readers, hashers)
+        asked = [checker.check(question(f"box{number}@acme.test")) for number in range(8)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert any(isinstance(outcome, Busy) for outcome in outcomes)
+        assert Outcome.RIGHT in outcomes
+        assert not [outcome for outcome in outcomes if outcome is Outcome.WRONG]
+
+    async def test_a_database_that_is_away_is_no_wrong_password(self, checker, table):
+        table.add()
+        table.away = OperationalError("away")
+        with pytest.raises(OperationalError):
+            await checker.check(question())
+        table.away = None
+        assert await checker.check(question()) is Outcome.RIGHT
+
+
+class TestTheLastSignIn:
+    async def test_is_recorded(self, checker, table):
+        alice = table.add()
+        await checker.check(question())
+        await checker.settle()
+        assert table.signed_in == [alice.mailbox_id]
+
+    async def test_at_most_once_a_minute(self, checker, table):
+        table.add(last_login_at=timezone.now())
+        await checker.check(question())
+        await checker.settle()
+        assert table.signed_in == []
+
+    async def test_a_wrong_password_is_none(self, checker, table):
+        table.add()
+        await checker.check(question(password="wrong"))
+        await checker.settle()
+        assert table.signed_in == []
