@@ -55,18 +55,21 @@ def refusal_of(kind: type[E], act: Callable[[], object], otherwise: str) -> E:
 
 
 class World(ABC):
-    """One engine's surroundings. Names are fresh for every case, and `clean` takes away what it made."""
+    """One engine's surroundings. Names are fresh for every case, and `clean` takes away what it made.
+
+    suffix: what every domain name of this run ends with
+    """
 
     def __init__(self, engine: MailEngine) -> None:
         self.engine = engine
-        self._run = secrets.token_hex(4)
+        self.suffix = f"-{secrets.token_hex(4)}.{SUFFIX}"
         self._number = 0
         self._domains: list[str] = []
 
     def new_name(self, label: str = "d") -> str:
         """A domain name that nothing has used."""
         self._number += 1
-        name = f"{label}{self._number}-{self._run}.{SUFFIX}"
+        name = f"{label}{self._number}{self.suffix}"
         self._domains.append(name)
         return name
 

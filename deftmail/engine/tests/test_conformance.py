@@ -26,7 +26,7 @@ def test_promise(case: Case, world: World) -> None:
 
 
 def test_every_case_cleans_up(world: World) -> None:
-    left = [domain.name for domain in world.engine.list_domains() if domain.name.endswith(".conformance.test")]
+    left = [domain.name for domain in world.engine.list_domains() if domain.name.endswith(world.suffix)]
     assert left == []
 
 
