@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from deftmail.engine.errors import EngineUnavailable
 from deftmail.engine.registry import engine
 from deftmail.kit import ratelimit
 from deftmail.kit.conf import conf
@@ -33,7 +34,9 @@ def _cache() -> None:
 
 
 def _engine() -> None:
-    engine().health()
+    health = engine().health()
+    if not health.ok:  # it reports what is away, it does not raise
+        raise EngineUnavailable(", ".join(part for part, trouble in health.parts.items() if trouble))
 
 
 PARTS: dict[str, Callable[[], None]] = {"database": _database, "redis": _redis, "cache": _cache, "engine": _engine}
