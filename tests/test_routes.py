@@ -66,6 +66,7 @@ PUBLIC = (
     "web:terms",
     "web:privacy",
     "web:dev_",
+    "problem_",  # what the API's error codes mean
     "api-v1:openapi-json",
     "api-v1:api-root",
 )
@@ -78,6 +79,7 @@ NOT_OBJECTS = {
     ("tenants:signup_confirm", "token"): "the proof itself",
     ("tenants:address_confirm", "token"): "the proof itself",
     ("tenants:forget_pending", "purpose"): "one's own pending address",
+    ("problem_page", "code"): "the same page for everybody",
     ("web:dev_act", "name"): "style guide",
     ("web:dev_error", "status"): "style guide",
 }

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from deftmail.kit import problems
 from deftmail.kit.middleware import DATABASE_AWAY
 
 
@@ -73,9 +74,8 @@ def error_page(request: HttpRequest, status: int, **said: Any) -> HttpResponse:
     page = PAGES.get(status) or PAGES[500 if status >= 500 else 400]
     values = {**page._asdict(), **said, "status": status}
     if request.path.startswith("/api/"):
-        body = {"type": f"/docs/problems/{status}", "title": str(values["title"]), "status": status}
-        body["detail"] = f"{values['why']} {values['todo']}"
-        return JsonResponse(body, status=status, content_type="application/problem+json")
+        kind = problems.BY_STATUS.get(status, problems.InternalError if status >= 500 else problems.BadRequest)
+        return JsonResponse(problems.details(kind()), status=status, content_type=problems.MEDIA_TYPE)
     if request.headers.get("HX-Request"):
         return HttpResponse(
             f"{values['title']}. {values['todo']}", status=status, content_type="text/plain; charset=utf-8"

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from deftmail.web.views import dev, public
+from deftmail.web.views import console, dev, public
 
 app_name = "web"
 urlpatterns = [
     path("", public.landing, name="landing"),
+    path("overview", console.overview, name="overview"),
     path("legal/terms", public.terms, name="terms"),
     path("legal/privacy", public.privacy, name="privacy"),
     path("dev/ui", dev.guide, name="dev_ui"),
