@@ -93,11 +93,16 @@ class User(AbstractBaseUser):
             "deftmail.tenants.session", f"{self.password}|{self.session_epoch}", secret=secret, algorithm="sha256"
         ).hexdigest()
 
+    @property
+    def shown_email(self) -> str:
+        """The address he knows himself by and signs in with, also where it is no longer his (`former_email`)."""
+        return self.former_email or self.email
+
     def get_full_name(self) -> str:
-        return self.name or self.email
+        return self.name or self.shown_email
 
     def get_short_name(self) -> str:
-        return self.name.split(" ")[0] if self.name else self.email
+        return self.name.split(" ")[0] if self.name else self.shown_email
 
 
 class Tenant(Stamped):

@@ -130,7 +130,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         """Is it his password? Under the same limits as sign-in."""
         assert isinstance(user, User)
-        found = self.authenticate(self.request, email=user.former_email or user.email, password=password)
+        found = self.authenticate(self.request, email=user.shown_email, password=password)
         return found is not None and found.pk == user.pk
 
     def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse | None:

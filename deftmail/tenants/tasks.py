@@ -82,7 +82,9 @@ def send_reset_mail(email: str, ip: str = "") -> None:
 def _send_link(user: User, to: str, ip: str) -> None:
     token = allauth_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     url = _url("account_reset_password_from_key", user_pk_to_url_str(user), token)
-    send_mail_to(to, "password_reset", {"name": user.get_short_name(), "account": user.email, "url": url, "ip": ip})
+    send_mail_to(
+        to, "password_reset", {"name": user.get_short_name(), "account": user.shown_email, "url": url, "ip": ip}
+    )
 
 
 def _ask_admins(user: User, member: Membership, ip: str) -> None:
@@ -109,7 +111,7 @@ def send_address_mail(user_id: str, purpose: Purpose) -> None:
     if user is None or not address:
         return
     url = _url("tenants:address_confirm", link_token(user, purpose))
-    send_mail_to(address, f"{purpose}_verify", {"name": user.get_short_name(), "account": user.email, "url": url})
+    send_mail_to(address, f"{purpose}_verify", {"name": user.get_short_name(), "account": user.shown_email, "url": url})
 
 
 @app.task(retry=MAIL_RETRY)
@@ -121,7 +123,7 @@ def tell_person(tenant_id: str, user_id: str, mail: str, also: str = "") -> None
     recovery = user.recovery_email if user.recovery_email_verified_at else ""
     context = {
         "name": user.get_short_name(),
-        "account": user.former_email or user.email,
+        "account": user.shown_email,
         "recovery": user.recovery_email,
         "reset_url": _url("account_reset_password"),
     }

@@ -97,7 +97,10 @@ def test_foreign_keys_between_tenant_tables_carry_the_company():
 
 
 def test_a_query_without_a_company_is_an_error_not_an_empty_page(cast):
-    for name in tables_with_policy():
+    with tenant_tx(cast.acme.pk):
+        audit.record(cast.owner.actor, "some.act")
+    # Tables that hold rows here; of every other one the policy's text says the same (above).
+    for name in ("tenants", "audit_logs"):
         with pytest.raises(DatabaseError), transaction.atomic():
             rows(f'select 1 from "{name}" limit 1')
 

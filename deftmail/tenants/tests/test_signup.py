@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -73,13 +74,14 @@ def test_a_company_signs_up_and_its_owner_is_in_the_console(guest):
         acts = [row.action for row in audit_of(company)]
     assert acts == ["company.created", "plan.applied", "session.started"]
     assert guest.get(reverse("tenants:settings")).status_code == 200
-    assert user.emailaddress_set.get().verified
+    assert EmailAddress.objects.get(user=user).verified
 
 
 def test_the_accepted_versions_are_recorded(guest):
     finish(guest)
     user = User.objects.get(email=ADDRESS)
     assert (user.terms_version, user.privacy_version) == (legal.TERMS_VERSION, legal.PRIVACY_VERSION)
+    assert user.terms_accepted_at is not None
     assert user.terms_accepted_at <= now()
     created = audit_of(Tenant(pk=user.membership.tenant_id), "company.created")[0]
     assert created.details["terms_version"] == legal.TERMS_VERSION
@@ -96,6 +98,7 @@ def test_a_trial_has_starters_room_and_sends_at_frees_limits(guest):
     assert company.mailbox_quota_mb == starter.mailbox_quota_mb
     assert company.recipients_per_mailbox_day == free.recipients_per_mailbox_day
     assert company.recipients_per_domain_day == free.recipients_per_domain_day
+    assert company.trial_ends_at is not None
     assert timedelta(days=13, hours=23) < company.trial_ends_at - now() <= timedelta(days=14)
     assert not company.api_access
 

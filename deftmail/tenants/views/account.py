@@ -85,8 +85,10 @@ def recovery(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in(Action.PROFILE_CHANGE, write="mail_link")
 def email(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """Ask to sign in with another address."""
+    """Ask to sign in with another address. Raises AddressFixed for somebody with a mailbox, whose page has no form."""
     require_fresh_sign_in(request)
+    if hooks.has_mailbox(_user(request)):
+        raise AddressFixed
     if request.method != "POST":
         return redirect(request, "tenants:account")
     form = EmailForm(request.POST)
@@ -154,7 +156,7 @@ def address_confirm(request: HttpRequest, token: str) -> HttpResponseBase:
     try:
         if request.method != "POST":
             person, purpose, address = read_link(token)
-            context = {"purpose": purpose, "address": address, "account": person.former_email or person.email}
+            context = {"purpose": purpose, "address": address, "account": person.shown_email}
             return render(request, "tenants/address_confirm.html", context)
         _person, purpose = actions.confirm_address(token=token, ip=client_ip(request) or None, request_id=request_id())
     except (LinkExpired, AddressTaken, AddressFixed) as refusal:
