@@ -42,6 +42,10 @@ _SENDING_STATES = frozenset({"MAIL", "RCPT", "DATA", "END-OF-MESSAGE"})
 DUNNO = "DUNNO"
 """Allowed as far as we are concerned: Postfix goes on with its own restrictions. `OK` would skip them."""
 
+ACCOUNT_HEADER = "X-DeftMail-Account"
+"""What Sieve sends names no mailbox that the signer could see: the envelope sender is empty or a stranger's, and From
+is what a script says. So the gate writes the mailbox on top of the letter; the signer takes that header off again."""
+
 
 class Facts(Protocol):
     """Where decisions get what they decide on; called in threads."""
@@ -133,6 +137,13 @@ class Decider:
             )
 
 
+def _allowed(attributes: Attributes) -> str:
+    """How Postfix is told to go on. DATA comes once a message, and after it no header can be put on top."""
+    if attributes.get("policy_context") == Door.SIEVE and attributes.get("protocol_state") == "DATA":
+        return f"PREPEND {ACCOUNT_HEADER}: {canonical(_account(Door.SIEVE, attributes))}"
+    return DUNNO
+
+
 def _account(door: Door, attributes: Attributes) -> str:
     """Who is signed in. On Cyrus' ports it is what Cyrus says after AUTH= (xtext, RFC 4954 §5; `<>` is nobody)."""
     if door is Door.SUBMISSION:
@@ -207,7 +218,7 @@ class PolicyServer:
                 self._deciding += 1
                 try:
                     verdict = await self._decider.decide(attributes)
-                    writer.write(encode_action(verdict.reply or DUNNO))
+                    writer.write(encode_action(verdict.reply or _allowed(attributes)))
                     async with asyncio.timeout(WRITE_WITHIN):
                         await writer.drain()
                 finally:

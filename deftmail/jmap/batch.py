@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from deftmail.jmap.errors import EngineUnavailable, MethodFailed, RequestRefused
-from deftmail.jmap.session import CORE, Session
+from deftmail.jmap.session import CORE, MAIL, Session
 from deftmail.jmap.values import as_text
 
 T = TypeVar("T")
@@ -52,6 +52,9 @@ class Batch:
         if len(self.calls) >= self.session.limits.calls_in_request:
             raise RequestRefused("more calls than maxCallsInRequest", code="limit")
         self._using[capability] = None
+        if "onSuccessUpdateEmail" in arguments or "onSuccessDestroyEmail" in arguments:
+            # RFC 8621 §7.5: the implied Email/set needs its own capability, and without it these are unknown arguments.
+            self._using[MAIL] = None
         call = Call(str(len(self.calls)), name, {"accountId": self.session.account_id, **arguments}, parse)
         self.calls.append(call)
         return call

@@ -135,6 +135,14 @@ class TestPolicyAnswers:
             assert action == "550 5.7.1 Sign in to send mail here"
         assert set(facts.asked) == {"alice@acme.test"}
 
+    async def test_what_sieve_sends_names_its_mailbox_to_the_signer_once_a_message(self, policy_port):
+        attributes = {"policy_context": "sieve", "sasl_username": "", "sasl_sender": "Alice@acme.test", "sender": ""}
+        assert await talk(
+            policy_port,
+            *(submission(**attributes, protocol_state=state) for state in ("RCPT", "RCPT", "DATA", "END-OF-MESSAGE")),
+            answers=4,
+        ) == ["DUNNO", "DUNNO", "PREPEND X-DeftMail-Account: alice@acme.test", "DUNNO"]
+
     async def test_nobody_after_auth_is_nobody(self, policy_port):
         (action,) = await talk(policy_port, submission(policy_context="jmap", sasl_username="", sasl_sender="<>"))
         assert action.startswith("550 5.7.1 Sign in")
