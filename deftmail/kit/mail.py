@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import make_msgid
 from typing import Any, NamedTuple
 
 from django.core.mail import EmailMultiAlternatives
@@ -34,5 +35,6 @@ def send_mail_to(to: str, name: str, context: dict[str, Any]) -> None:
     rendered = render_mail(name, context)
     message = EmailMultiAlternatives(rendered.subject, rendered.text, to=[to])
     message.attach_alternative(rendered.html, "text/html")
+    message.extra_headers["Message-ID"] = make_msgid(domain=conf.operator_domain)  # else it names this host
     message.extra_headers["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no vacation answers to a machine
     message.send()

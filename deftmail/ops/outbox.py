@@ -90,5 +90,8 @@ def _text(message: Message) -> str:
         if part.get_content_type() == "text/plain":
             payload = part.get_payload(decode=True)
             if isinstance(payload, bytes):
-                return payload.decode(part.get_content_charset("utf-8") or "utf-8", "replace")
+                try:
+                    return payload.decode(part.get_content_charset("utf-8"), "replace")
+                except LookupError:  # a charset nobody knows
+                    return payload.decode("utf-8", "replace")
     return ""
