@@ -212,3 +212,12 @@ def test_the_messages_shown_are_those_of_ones_own_mailbox_only(world: World, chr
     assert answer is not None
     assert answer.status in (200, 409)
     expect(tab.page.locator("body")).to_contain_text("no mailbox", ignore_case=True)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_front_page_fits_and_offers_the_plans(world: World, chromium: Browser, width: int):
+    tab = Tab(chromium, world.status["web"], width=width)
+    tab.page.goto("/")
+    expect(tab.page.locator("#plans")).to_contain_text("Starter")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.complaints() == []

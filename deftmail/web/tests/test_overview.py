@@ -1,6 +1,7 @@
 """The overview: the checklist leads step by step, health takes over, and nobody else's numbers are in it."""
 
 import pytest
+from django.db import OperationalError
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -79,3 +80,13 @@ def test_the_price_page_shows_the_plans_on_sale_and_not_the_free_one(client):
     body = client.get("/").content.decode()
     assert "$29" in body
     assert "By agreement" in body
+
+
+def test_the_front_page_stays_up_without_the_database(client, monkeypatch):
+    def away():
+        raise OperationalError
+
+    monkeypatch.setattr("deftmail.web.views.public.plans_on_sale", away)
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "$29" not in answer.content.decode()

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from deftmail.kit.conf import conf
-from deftmail.kit.middleware import limited
+from deftmail.kit.middleware import DATABASE_AWAY, limited
 from deftmail.tenants.guards import actor_of
 from deftmail.tenants.models import Plan
 from deftmail.tenants.policies import Action
@@ -27,7 +27,11 @@ def landing(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     if actor is not None:
         return redirect("web:overview" if actor.can(Action.CONSOLE_VIEW) else "webmail:index")
-    return render(request, "web/landing.html", {"plans": [shown(plan) for plan in plans_on_sale()]})
+    try:
+        plans = [shown(plan) for plan in plans_on_sale()]
+    except DATABASE_AWAY:  # the front page stays up; only the price table is missing
+        plans = []
+    return render(request, "web/landing.html", {"plans": plans})
 
 
 @dataclass(frozen=True)

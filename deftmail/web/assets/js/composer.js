@@ -23,6 +23,24 @@ function holdBack(fragment) {
   }
 }
 
+// A style attribute in markup is refused by the page's policy, one set by script is not. What could cover the page is dropped.
+const DANGEROUS = /position|z-index|url\(|expression|@import|animation/i
+function importStyled(fragment) {
+  const styles = []
+  for (const element of fragment.querySelectorAll('[style]')) {
+    styles.push(element.getAttribute('style'))
+    element.removeAttribute('style')
+    element.setAttribute('data-had-style', styles.length - 1)
+  }
+  const copy = document.importNode(fragment, true)
+  for (const element of copy.querySelectorAll('[data-had-style]')) {
+    const style = styles[element.dataset.hadStyle]
+    element.removeAttribute('data-had-style')
+    if (!DANGEROUS.test(style)) element.style.cssText = style
+  }
+  return copy
+}
+
 /**
  * An editor in `root` (a <div>). onChange(editor) after each edit; onFiles(files) for dropped and pasted files;
  * blockRemote (default true) keeps remote images of quoted mail from loading.
@@ -33,7 +51,7 @@ export function createEditor(root, { onChange = () => {}, onFiles = () => {}, bl
     // Parsed in a document of its own, so that nothing loads before it is held back.
     const clean = DOMPurify.sanitize(html, CLEAN)
     if (blockRemote) holdBack(clean)
-    return document.importNode(clean, true)
+    return importStyled(clean)
   }
   const squire = new Squire(root, { blockTag: 'DIV', sanitizeToDOMFragment: sanitize, didError: (error) => console.warn(error) })
   root.setAttribute('role', 'textbox')
