@@ -12,8 +12,9 @@ from django.db import transaction
 
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import audit
+from deftmail.tenants.access import company_of
 from deftmail.tenants.actor import Actor
-from deftmail.tenants.models import Membership, Tenant, User
+from deftmail.tenants.models import Membership, User
 
 _NOWHERE = "displaced.invalid"  # RFC 2606 §2: can never receive
 
@@ -27,11 +28,11 @@ def displace(user: User) -> None:
     EmailAddress.objects.filter(user=user).delete()
     # Verified, or sign-in would mail a link to nowhere before letting him choose.
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
-    membership = Membership.objects.filter(user=user).first()
+    membership = Membership.objects.filter(user=user).first()  # tenant-scope: one row per user
     if membership is None:
         return
     with tenant_tx(membership.tenant_id):
-        company = Tenant.objects.select_for_update(no_key=True).get(pk=membership.tenant_id)
+        company = company_of(Actor.system(membership.tenant_id), for_update=True)
         if company.owner_email == lost:
             company.owner_email = user.recovery_email or user.email
             company.save(update_fields=["owner_email", "updated_at"])

@@ -16,7 +16,7 @@ _WORDS: dict[str, str | Promise] = {
     "session.started": gettext_lazy("Signed in"),
     "sessions.ended": gettext_lazy("Signed out every browser"),
     "password.changed": gettext_lazy("Password changed"),
-    "password.reset": gettext_lazy("Password reset by a link"),
+    "password.reset": gettext_lazy("Password reset"),
     "company.created": gettext_lazy("Company signed up"),
     "company.renamed": gettext_lazy("Company renamed"),
     "plan.applied": gettext_lazy("Plan changed"),
