@@ -1,7 +1,7 @@
 """Two rules of the house that no stock linter knows: the one door to a company's rows, and where `system` is used.
 
-A tenant model's manager (`Domain.objects`) is touched only in `access.py`, `actions.py`, `selectors*`, `tasks.py`
-and tests of a room, so that no view or API operation can forget the company. The cross-company connection is used
+A tenant model's manager (`Domain.objects`) is touched only in `access.py`, `actions.py`, `selectors*`, `hooks.py`,
+`tasks.py` and tests of a room, so that no view or API operation can forget the company. The cross-company connection is used
 only in `selectors/system.py`. Escape: a comment `# tenant-scope: why` on the line.
 """
 
@@ -16,7 +16,7 @@ from deftmail.kit.conf import ROOT
 TENANT_MODELS = frozenset(
     {"Tenant", "Domain", "MailUser", "RateLimit", "AuditLog", "IdempotencyKey", "Membership", "ApiKey"}
 )
-_DOORS = frozenset({"access", "actions", "audit", "selectors", "tasks", "testing"})
+_DOORS = frozenset({"access", "actions", "audit", "hooks", "selectors", "tasks", "testing"})
 _ESCAPE = "tenant-scope:"
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def page(person) -> str:
     response = person.client.get(reverse("web:overview"))
     assert response.status_code == 200
-    return response.content.decode()
+    return str(response.content.decode())
 
 
 def test_the_checklist_names_the_next_step_until_mail_was_read(cast):
