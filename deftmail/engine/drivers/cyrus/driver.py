@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID
@@ -49,7 +50,9 @@ MIB = 1024 * 1024
 # Measured on 3.6.1: uploads of an account with a longer name answer 404, so its people could attach nothing.
 MAX_ADDRESS = 80
 PROBE_TIMEOUT = 3.0  # seconds
-CONFLICT_ROUNDS = 3
+# Seconds between looks at a mailbox that another worker is filling: while one makes its database of scripts, Cyrus
+# answers the other "System I/O error".
+CONFLICT_WAITS = (0.1, 0.3, 1.0)
 
 
 class CyrusEngine:
@@ -175,15 +178,16 @@ class CyrusEngine:
         """Folders by role and the script. Two workers may meet here: one's refusal is the other's success."""
         account = MailAccount(self.jmap_access(spec.address), client=self._client)
         script = compose()
-        for last in (False, False, True)[-CONFLICT_ROUNDS:]:
+        for wait in (*CONFLICT_WAITS, None):
             with _jmap_as_engine_errors():
                 try:
                     account.ensure_roles()
                     if account.sieve_get() != script:
                         account.sieve_put(script)
-                except (jmap_errors.SetFailed, jmap_errors.NotFound):
-                    if last:
+                except (jmap_errors.SetFailed, jmap_errors.NotFound, jmap_errors.MethodFailed):
+                    if wait is None:
                         raise
+                    time.sleep(wait)
                 else:
                     return
 
