@@ -6,6 +6,7 @@ is the mailbox, every error is a ``JmapError``.
 
 from deftmail.jmap.access import Access
 from deftmail.jmap.account import MailAccount
+from deftmail.jmap.actions import State
 from deftmail.jmap.address import Address
 from deftmail.jmap.answers import SetResult
 from deftmail.jmap.blob import Blob, Download
@@ -76,6 +77,7 @@ __all__ = [
     "SetFailed",
     "SetResult",
     "Snippet",
+    "State",
     "TooLarge",
     "check_id",
     "check_ids",

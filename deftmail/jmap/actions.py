@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from deftmail.jmap.answers import SetResult, get_reader, read_query
+from deftmail.jmap.caller import chunks
 from deftmail.jmap.errors import NotFound, SetError
 from deftmail.jmap.mailbox import FolderCalls
 from deftmail.jmap.values import as_keys, as_text
@@ -16,6 +18,26 @@ _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")
 _READ_PLACES = get_reader(lambda data: (as_text(data.get("id")), as_keys(data.get("mailboxIds"))))
 MAX_ROUNDS = 200  # of 500 messages each, when a folder is emptied
 ROUND = 500
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a message lies and how it is marked."""
+
+    id: str
+    thread_id: str
+    mailbox_ids: frozenset[str]
+    keywords: frozenset[str]
+
+
+_READ_STATES = get_reader(
+    lambda data: State(
+        as_text(data.get("id")),
+        as_text(data.get("threadId")),
+        as_keys(data.get("mailboxIds")),
+        as_keys(data.get("keywords")),
+    )
+)
 
 
 def pointer(*names: str) -> str:
@@ -31,6 +53,21 @@ def _keyword(name: str) -> str:
 
 class ActionCalls(FolderCalls):
     """Changes to messages. Each answers what was done and, per id, why the rest was not."""
+
+    def states(self, ids: Iterable[object]) -> dict[str, State]:
+        """Where messages lie and how they are marked, by id: what a change is taken back to. Only those found."""
+        found: dict[str, State] = {}
+        for part in chunks(self._ids(ids), self.session.limits.objects_in_get):
+            batch = self._batch()
+            wanted = {"ids": part, "properties": ["id", "threadId", "mailboxIds", "keywords"]}
+            call = batch.call("Email/get", wanted, _READ_STATES)
+            found |= {state.id: state for state in self._run(batch).get(call).items}
+        return found
+
+    def put(self, ids: Iterable[object], folders: Iterable[str]) -> SetResult:
+        """Have messages lie in exactly these folders, of which there is at least one."""
+        places = {self._id(folder): True for folder in folders}
+        return self._update_many("Email/set", self._ids(ids), {"mailboxIds": places})
 
     def set_keywords(self, ids: Iterable[object], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> SetResult:
         """Set and clear keywords (``$seen``, ``$flagged`` …).

@@ -6,7 +6,7 @@ import html
 import re
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import Field, field_validator
 
@@ -24,6 +24,7 @@ _MESSAGE_ID = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,900}")
 
 _LIST_HEADERS = {
     "list_id": "header:List-Id:asText",
+    "list_post": "header:List-Post:asURLs",
     "list_unsubscribe": "header:List-Unsubscribe:asURLs",
     "list_unsubscribe_post": "header:List-Unsubscribe-Post:asText",
     "authentication_results": "header:Authentication-Results:asText:all",
@@ -100,6 +101,7 @@ class Email(Model):
     reply_to: Addresses = Field((), alias="replyTo")
     has_attachment: Flag = Field(False, alias="hasAttachment")
     list_id: OptionalText = Field(None, alias=_LIST_HEADERS["list_id"])
+    list_post: Texts = Field((), alias=_LIST_HEADERS["list_post"])
     list_unsubscribe: Texts = Field((), alias=_LIST_HEADERS["list_unsubscribe"])
     list_unsubscribe_post: OptionalText = Field(None, alias=_LIST_HEADERS["list_unsubscribe_post"])
     authentication_results: Texts = Field((), alias=_LIST_HEADERS["authentication_results"])
@@ -192,6 +194,15 @@ class Email(Model):
     def attachments(self) -> tuple[Part, ...]:
         """Parts to offer for download: all that the body does not show."""
         return tuple(part for part in self._media if part not in self.inline)
+
+    @property
+    def list_address(self) -> str:
+        """Where the mailing list takes messages (RFC 2369 §3.4), or ""."""
+        for url in self.list_post:
+            scheme, _, rest = url.partition(":")
+            if scheme.casefold() == "mailto":
+                return unquote(rest.partition("?")[0]).strip()
+        return ""
 
     def reply_recipients(self, me: set[str], *, all: bool = False) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """Whom an answer goes to, as (to, cc); ``me`` are one's own addresses.

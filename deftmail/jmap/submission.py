@@ -111,6 +111,14 @@ class SubmissionCalls(FolderCalls):
             self._destroy_many("Email/set", old)
         return draft
 
+    def with_message_id(self, message_id: str) -> list[str]:
+        """The ids of the messages with this Message-ID, wherever they lie."""
+        batch = self._batch()
+        arguments = {"filter": {"header": ["Message-ID", message_id]}, "limit": 50}
+        query = batch.call("Email/query", arguments, read_query)
+        call = batch.call("Email/get", {"#ids": query.ref("/ids"), "properties": _BRIEF}, _read_emails)
+        return [email.id for email in _exactly(self._run(batch).get(call).items, message_id) if not email.draft]
+
     def discard_draft(self, draft_id: str) -> None:
         """Destroy a draft for ever; other messages are left alone.
 

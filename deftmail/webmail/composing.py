@@ -94,6 +94,7 @@ class ComposeForm(forms.Form):
     forwards = forms.CharField(required=False, max_length=255)
     in_reply_to = forms.CharField(required=False, max_length=1000)
     references = forms.CharField(required=False, max_length=20_000)
+    resumed = forms.BooleanField(required=False)
 
     def clean_subject(self) -> str:
         return " ".join(str(self.cleaned_data["subject"]).split())
@@ -104,9 +105,14 @@ def new(mail: Mail, to: str = "", subject: str = "") -> Start:
     return Start({"to": to[:2000], "subject": subject[:500], "message_id": _fresh_id(mail)})
 
 
-def answer(mail: Mail, original: Email, *, everybody: bool) -> Start:
-    """Reply: to Reply-To or the sender; to the recipients when the message is one's own (RFC 5322 §3.6.2, §3.6.4)."""
-    to, cc = original.reply_recipients(mail.own, all=everybody)
+def answer(mail: Mail, original: Email, mode: str) -> Start:
+    """Reply: to Reply-To or the sender; to the recipients when the message is one's own (RFC 5322 §3.6.2, §3.6.4).
+
+    mode: `reply`, `all`, or `list` (to the mailing list alone, where the message names one; RFC 2369 §3.4)
+    """
+    to, cc = original.reply_recipients(mail.own, all=mode == "all")
+    if mode == "list" and original.list_address:
+        to, cc = (Address(original.list_address),), ()
     in_reply_to, references = original.reply_headers()
     who = original.from_[0].label if original.from_ else _("someone")
     line = _("On %(when)s, %(who)s wrote:") % {"when": _when(original), "who": who}
@@ -164,13 +170,24 @@ def resume(mail: Mail, draft: Email) -> Start:
             "subject": draft.subject,
             "text": _plain(draft),
             "html": body.html,
-            "message_id": draft.message_id[0] if draft.message_id else _fresh_id(mail),
+            "message_id": _own_id(mail, draft.message_id[0] if draft.message_id else ""),
             "draft_id": draft.id,
+            "resumed": "1",
             "in_reply_to": " ".join(draft.in_reply_to),
             "references": " ".join(draft.references),
         },
         [*pictures, *[_attached(part) for part in draft.attachments if part.blob_id]],
     )
+
+
+def answered_by(mail: Mail, form: ComposeForm) -> str | None:
+    """The message that this one answers. A draft does not remember its id: it is found by its Message-ID."""
+    data = form.cleaned_data
+    parent = data["in_reply_to"].split()[:1]
+    if data["answers"] or not (data["resumed"] and parent):
+        return data["answers"] or None
+    found = mail.account.with_message_id(parent[0])
+    return found[0] if found else None
 
 
 def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complete: bool) -> OutgoingMessage | None:
@@ -190,6 +207,8 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
         by_url = {item.picture_url: item.cid for item in attached if item.cid}
         html = sanitize_outgoing(data["html"], cid_of_url=by_url.get)
         text = html_to_text(html, links=True)
+    # A picture that was quoted and then taken out of the text goes nowhere.
+    kept = [item for item in attached if not item.cid or data["forwards"] or (html and f"cid:{item.cid}" in html)]
     return OutgoingMessage(
         sender=mail.address,
         to=people["to"],
@@ -198,7 +217,7 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
         subject=data["subject"],
         text=text,
         html=html,
-        attachments=tuple(item.part() for item in attached),
+        attachments=tuple(item.part() for item in kept),
         message_id=_own_id(mail, data["message_id"]),
         in_reply_to=tuple(data["in_reply_to"].split()[:1]),
         references=tuple(data["references"].split()[-20:]),
@@ -254,7 +273,8 @@ def _own_id(mail: Mail, given: str) -> str:
 
 def _quotable(email: Email) -> tuple[SanitizedHtml, list[Attached]]:
     """The body to put into the editor, and the pictures it shows. Remote pictures stay blocked while one writes."""
-    html = email.html if email.html is not None else text_to_html(email.text)
+    # Line breaks of a text live on the class `dm-text`, which an answer does not carry.
+    html = email.html if email.html is not None else text_to_html(email.text).replace("\n", "<br>")
     pictures = {
         part.cid: _attached(part) for part in email.inline if part.cid and part.blob_id and part.type in PICTURES
     }
@@ -288,4 +308,4 @@ def _person(person: Address) -> str:
 
 def _when(email: Email) -> str:
     when = email.sent_at or email.received_at
-    return date_format(localtime(when), "DATETIME_FORMAT") if when else _("an unknown date")
+    return date_format(localtime(when), "j M Y, H:i") if when else _("an unknown date")

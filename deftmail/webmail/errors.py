@@ -11,28 +11,28 @@ class NoMailbox(Conflict):
     """Signed in, but without a mailbox of one's own."""
 
     code = "no-mailbox"
-    message = _("There is no mailbox for your sign-in yet. Create one in the console under Addresses.")
+    message = _("There is no mailbox for your sign-in yet. Create one with your own address, and it opens here.")
 
 
 class MailboxDisabled(Forbidden):
     """The owner disabled it."""
 
     code = "mailbox-disabled"
-    message = _("This mailbox is disabled. Ask an administrator of your company.")
+    message = _("This mailbox is disabled. Nothing in it is lost. Ask an administrator of your company.")
 
 
 class MailboxNotReady(Unavailable):
     """The engine does not have it yet."""
 
     code = "mailbox-not-ready"
-    message = _("Your mailbox is being set up. This takes a few seconds; reload in a moment.")
+    message = _("Your mailbox is being set up. This takes a few seconds; the page opens by itself.")
 
 
 class MailAway(Unavailable):
     """The mail server does not answer."""
 
     code = "mail-away"
-    message = _("The mail server is not answering at the moment. Nothing is lost; try again shortly.")
+    message = _("The mail server is not answering at the moment. Nothing is lost; it is tried again by itself.")
 
 
 class TooLarge(Conflict):

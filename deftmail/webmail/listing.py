@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
@@ -12,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from deftmail.jmap import Address, ConversationPage, ConversationRow, Folder, Folders, Search
+from deftmail.jmap import Address, ConversationPage, ConversationRow, Folder, Folders, Search, Segment
 from deftmail.kit.errors import NotFound
 
 PAGE = 50
@@ -33,7 +35,7 @@ OUTGOING = frozenset({"sent", "drafts", "scheduled"})
 
 def kept(query: QueryDict) -> dict[str, str]:
     """The part of a query that keeps the list where it is while a conversation is read."""
-    return {name: query[name] for name in ("from", "show", "q") if query.get(name)}
+    return {name: str(query[name]) for name in ("from", "show", "q") if query.get(name)}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class FolderLink:
     count: int
     current: bool
     depth: int = 0
+    first_own: bool = False  # the first folder a person made: a heading stands above it
 
 
 def folder_key(folder: Folder) -> str:
@@ -94,6 +97,9 @@ def links(folders: Folders, current: str = "", *, just_read: frozenset[str] = fr
                 add(folder.id, depth + 1)
 
     add(None, 0)
+    own = next((place for place, link in enumerate(found) if not link.folder.role and not link.depth), None)
+    if own is not None:
+        found[own] = replace(found[own], first_own=True)
     return found
 
 
@@ -110,58 +116,107 @@ class Row:
     who: str
     url: str
     current: bool
+    draft_only: bool  # opens in the composer: there is nothing but a draft
 
     @property
     def ids(self) -> str:
-        """The messages an act on this row is about."""
+        """The messages an act on this row is about, oldest first."""
         return ",".join(self.row.ids_here or self.row.email_ids)
+
+    @property
+    def all_ids(self) -> str:
+        """Every message of the conversation, oldest first."""
+        return ",".join(self.row.email_ids or (self.row.email_id,))
+
+    @property
+    def subject(self) -> str:
+        """The subject, or words for none."""
+        return self.row.subject or _("(no subject)")
+
+    @property
+    def subject_pieces(self) -> tuple[Segment, ...]:
+        """The subject with what a search matched marked."""
+        found = self.row.snippet.subject if self.row.snippet else ()
+        return found or (Segment(self.subject),)
+
+    @property
+    def preview_pieces(self) -> tuple[Segment, ...]:
+        """The beginning of the text, or the place a search matched."""
+        found = self.row.snippet.preview if self.row.snippet else ()
+        return found or (Segment(self.row.preview),)
 
 
 def rows(page: ConversationPage, key: str, own: set[str], query: dict[str, str], current: str = "") -> list[Row]:
     """The rows of a page, each with its address."""
-    outgoing = key in OUTGOING
     tail = f"?{urlencode(query)}" if query else ""
     return [
         Row(
             row=row,
-            who=_people(row.recipients, own) or _("(no recipient)") if outgoing else _people(row.senders, own),
-            url=(
-                reverse("webmail:thread", args=[key, row.thread_id])
-                if key
-                else reverse("webmail:search_thread", args=[row.thread_id])
-            )
-            + tail,
+            who=_to(row.recipients, own) if key in OUTGOING else _people(row.senders, own),
+            url=thread_url(key, row.thread_id) + tail,
             current=row.thread_id == current,
+            draft_only=row.draft and row.count == 1,
         )
         for row in page.rows
     ]
 
 
+def thread_url(key: str, thread_id: str) -> str:
+    """Where a conversation is read beside its folder, or beside search results when `key` is empty."""
+    if key:
+        return reverse("webmail:thread", args=[key, thread_id])
+    return reverse("webmail:search_thread", args=[thread_id])
+
+
+def list_url(key: str) -> str:
+    """The list of a folder, or the search page when `key` is empty."""
+    return reverse("webmail:folder", args=[key]) if key else reverse("webmail:search")
+
+
+def _to(people: Iterable[Address], own: set[str]) -> str:
+    names = [_("me") if person.email.lower() in own else person.label for person in people]
+    return _("To: %(who)s") % {"who": ", ".join(names[:4])} if names else _("(no recipient)")
+
+
 def _people(people: Iterable[Address], own: set[str]) -> str:
     everybody = list(people)
     if len(everybody) == 1:
-        return _("me") if everybody[0].email.lower() in own else everybody[0].label
+        return _("me") if everybody[0].email.lower() in own else everybody[0].label or _("(unknown sender)")
     # Several people: first names suffice, as in "Priya, me, Jonas".
-    names = [
-        _("me") if person.email.lower() in own else person.label.split("@")[0].split(" ")[0] for person in everybody
-    ]
+    names = [_("me") if person.email.lower() in own else _first_name(person) for person in everybody]
     return ", ".join(names[:4]) if names else _("(unknown sender)")
 
 
-_MARKS = {"is:unread": ("unread", True), "is:starred": ("starred", True), "has:attachment": ("has_attachment", True)}
+def _first_name(person: Address) -> str:
+    name = person.label.split("@")[0]
+    # "Weber, Jonas" is written the other way round.
+    return name.split(" ")[0].rstrip(",") or person.label
+
+
+_MARKS = {
+    "is:unread": ("unread", True),
+    "is:read": ("unread", False),
+    "is:starred": ("starred", True),
+    "has:attachment": ("has_attachment", True),
+    "in:anywhere": ("everywhere", True),
+}
+_FIELDS = {"from": "from_", "to": "to", "subject": "subject"}
+_WORD = re.compile(r'(?:([A-Za-z]+):)?(?:"([^"]*)"|(\S+))')
 
 
 def parse_search(text: str) -> Search:
-    """The words of the search field: `from:` `to:` `subject:` `is:unread` `is:starred` `has:attachment`; else text."""
-    fields: dict[str, object] = {}
+    """The search field: words, "several words", `from:` `to:` `subject:` `is:unread|read|starred` `has:attachment`
+    `in:anywhere` (Junk and Trash too)."""
+    fields: dict[str, Any] = {}
     words: list[str] = []
-    for word in text[:500].split():
-        name, separator, value = word.partition(":")
-        if word.lower() in _MARKS:
-            field, flag = _MARKS[word.lower()]
-            fields[field] = flag
-        elif separator and value and name.lower() in ("from", "to", "subject"):
-            fields["from_" if name.lower() == "from" else name.lower()] = value
+    for match in _WORD.finditer(text[:500]):
+        whole = match[0].lower()
+        if whole in _MARKS:
+            name, flag = _MARKS[whole]
+            fields[name] = flag
+        elif match[1] and (field := _FIELDS.get(match[1].lower())):
+            value = match[2] if match[2] is not None else match[3]
+            fields[field] = f"{fields[field]} {value}" if field in fields else value
         else:
-            words.append(word)
-    return Search(text=" ".join(words), **fields)  # type: ignore[arg-type]  # names are those of the fields above
+            words.append(match[0].strip('"') if match[1] is None else match[0])
+    return Search(text=" ".join(words), **fields)

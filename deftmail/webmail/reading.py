@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from deftmail.jmap import Address, Conversation, Email, Folders, Part
@@ -27,12 +29,31 @@ class File:
     url: str
 
     @property
-    def is_picture(self) -> bool:
-        """Whether a thumbnail can be shown."""
-        return self.part.type in PICTURES
+    def icon(self) -> str:
+        """The icon of its kind."""
+        for kind, icon in _ICONS:
+            if self.part.type.startswith(kind):
+                return icon
+        return "file"
 
 
+# What browsers show safely inside a page: no SVG, which is a document with scripts.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+
+_ICONS = (
+    ("image/", "file-image"),
+    ("audio/", "file-music"),
+    ("video/", "file-video"),
+    ("message/", "mail"),
+    ("text/calendar", "calendar"),
+    ("text/csv", "file-spreadsheet"),
+    ("application/vnd.ms-excel", "file-spreadsheet"),
+    ("application/vnd.openxmlformats-officedocument.spreadsheet", "file-spreadsheet"),
+    ("application/zip", "file-archive"),
+    ("text/", "file-text"),
+    ("application/pdf", "file-text"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +69,8 @@ class Message:
     to_line: str
     is_mine: bool
     warnings: list[str]
+    details: list[tuple[str, str]]
+    many: bool  # an answer to all would reach more people than an answer
 
     @property
     def has_html(self) -> bool:
@@ -69,12 +92,8 @@ def context(
     ]
     answerable = next((item for item in reversed(messages) if not item.email.draft), None)
     query = listing.kept(request.GET)
-    back = reverse("webmail:folder", args=[key]) if key else reverse("webmail:search")
-    here = (
-        reverse("webmail:thread", args=[key, conversation.thread_id])
-        if key
-        else reverse("webmail:search_thread", args=[conversation.thread_id])
-    )
+    tail = f"?{urlencode(query)}" if query else ""
+    here = listing.thread_url(key, conversation.thread_id)
     current = listing.find_folder(folders, key) if folders is not None and key else None
     in_folder = [email for email in emails if current is None or current.id in email.mailbox_ids]
     return {
@@ -87,12 +106,11 @@ def context(
         "all_ids": ",".join(email.id for email in emails),
         "starred": any(email.flagged for email in emails),
         "reading_subject": conversation.subject or _("(no subject)"),
-        "reading_url": here,
+        "reading_url": here + tail,
         "images": images,
         "images_url": f"{here}?{urlencode({**query, 'images': '1'})}",
         "view": urlencode(query),
-        "list_url": back + (f"?{urlencode(query)}" if query else ""),
-        "mailbox": mail.mailbox,
+        "list_url": listing.list_url(key) + tail,
         "move_targets": listing.targets(folders, key) if folders is not None else [],
     }
 
@@ -112,6 +130,8 @@ def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
         to_line=_names([*email.to, *email.cc, *email.bcc], mail.own),
         is_mine=mine,
         warnings=_warnings(email, mine),
+        details=_details(email),
+        many=bool(email.reply_recipients(mail.own, all=True)[1]),
     )
 
 
@@ -135,6 +155,27 @@ def _names(people: list[Address], own: set[str]) -> str:
     names = [_("me") if person.email.lower() in own else person.label for person in people]
     shown = ", ".join(names[:6])
     return shown + (_(" and %(n)d more") % {"n": len(names) - 6} if len(names) > 6 else "")
+
+
+def _details(email: Email) -> list[tuple[str, str]]:
+    """The head of the message in full; empty lines are left out."""
+    when = email.sent_at or email.received_at
+    lines = [
+        (_("From"), _full(email.from_)),
+        (_("Reply to"), _full(email.reply_to)),
+        (_("To"), _full(email.to)),
+        (_("Cc"), _full(email.cc)),
+        (_("Bcc"), _full(email.bcc)),
+        (_("Date"), date_format(localtime(when), "j M Y, H:i") if when else ""),
+        (_("Subject"), email.subject),
+        (_("Message-ID"), " ".join(email.message_id)),
+    ]
+    return [line for line in lines if line[1]]
+
+
+def _full(people: tuple[Address, ...]) -> str:
+    shown = [f"{person.name} <{person.email}>" if person.name else person.email for person in people[:100]]
+    return ", ".join(shown) + (_(" and %(n)d more") % {"n": len(people) - 100} if len(people) > 100 else "")
 
 
 def _warnings(email: Email, mine: bool) -> list[str]:

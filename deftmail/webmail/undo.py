@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from django.core.cache import cache
+
+from deftmail.jmap import MailAccount, State
 
 SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Step:
-    """The reverse of an act: move `ids` from one folder to another, set and clear keywords."""
+    """How messages were before: `places` are (ids, folder ids), `marks` are (ids, keywords to set, to clear)."""
 
-    ids: list[str]
-    to: str = ""
-    from_: str = ""
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
+    places: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    marks: list[tuple[list[str], list[str], list[str]]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.places or self.marks)
+
+
+def back_to(before: Mapping[str, State], done: Iterable[str], *, moved: bool, touched: Iterable[str]) -> Step:
+    """The way back for the messages `done`: to their own folders if they were `moved`, to their own `touched` marks."""
+    places: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    marks: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    wanted = sorted(touched)
+    for id_ in done:
+        state = before[id_]
+        if moved:
+            places[tuple(sorted(state.mailbox_ids))].append(id_)
+        if wanted:
+            had = tuple(word for word in wanted if word in state.keywords)
+            marks[had, tuple(word for word in wanted if word not in state.keywords)].append(id_)
+    return Step(
+        [(ids, list(folders)) for folders, ids in places.items() if folders],
+        [(ids, list(add), list(remove)) for (add, remove), ids in marks.items()],
+    )
 
 
 def remember(user_id: UUID | None, step: Step) -> str:
@@ -35,3 +57,10 @@ def take(user_id: UUID | None, token: str) -> Step | None:
     found = cache.get(key)
     cache.delete(key)
     return Step(**found) if found else None
+
+
+def run(account: MailAccount, step: Step) -> bool:
+    """Take the step back; whether everything could be."""
+    results = [account.put(ids, folders) for ids, folders in step.places]
+    results += [account.set_keywords(ids, add=add, remove=remove) for ids, add, remove in step.marks]
+    return all(result.ok for result in results)

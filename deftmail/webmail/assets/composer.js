@@ -5,6 +5,18 @@ const PAUSE = 2500 // ms after the last edit until a draft is saved
 
 register('[data-composer]', (root) => start(root))
 
+// What opened the composer has the focus again when it closes.
+let opener = ''
+document.addEventListener('htmx:before:request', (event) => {
+  const { target, sourceElement } = event.detail.ctx ?? {}
+  if (target?.id === 'composer' && !sourceElement?.closest?.('#composer')) opener = document.activeElement?.dataset?.focusKey ?? ''
+})
+const focusBack = () => (document.querySelector(`[data-focus-key="${CSS.escape(opener)}"]`) ?? document.getElementById('main'))?.focus()
+document.addEventListener('deft:mail-changed', () => {
+  const root = document.getElementById('composer')
+  if (root && !root.children.length && (!document.activeElement || document.activeElement === document.body)) focusBack()
+})
+
 async function start(root) {
   const form = root.querySelector('form')
   const holder = root.querySelector('[data-editor]')
@@ -18,20 +30,25 @@ async function start(root) {
   let saving = null // the save under way; the next waits for it, so that no two make two drafts
   let leaving = false
 
+  let pristine = null // what the editor made of what it was given: setting it is no edit
   const touched = () => {
+    if (pristine === null) return
     dirty = true
     clearTimeout(timer)
     timer = setTimeout(save, PAUSE)
   }
-  const editor = createEditor(holder, { onChange: touched, onFiles: (files) => attach(files), label: holder.dataset.label })
+  const editor = createEditor(holder, { onChange: () => editor.html() !== pristine && touched(), onFiles: (files) => attach(files), label: holder.dataset.label })
   editor.set(html.value)
+  setTimeout(() => (pristine ??= editor.html()))
   text.hidden = true
   holder.hidden = false
   form.elements.rich.disabled = false
   const format = root.querySelector('[data-format]')
   if (format) format.hidden = false
-  form.addEventListener('input', touched)
-  if ('autofocus' in holder.dataset) {
+  form.addEventListener('input', (event) => holder.contains(event.target) || touched())
+  const refused = root.querySelector('[data-composer-error], [aria-invalid=true]')
+  if (refused) refused.focus()
+  else if ('autofocus' in holder.dataset) {
     editor.focus()
     editor.squire.moveCursorToStart()
   } else form.elements.to.focus()
@@ -94,21 +111,41 @@ async function start(root) {
   )
 
   root.querySelector('[data-close]').addEventListener('click', async (event) => {
-    if (!root.closest('.composer-root')) return save()
+    const floating = root.closest('.composer-root')
+    if (!floating && !dirty && !saving) return
     event.preventDefault()
+    const link = event.currentTarget
     await save()
+    if (dirty) return // not saved: it stays open, its state says so
     leaving = true
+    if (!floating) return location.assign(link.href)
     root.parentElement.replaceChildren()
-    document.querySelector('#main')?.focus()
+    focusBack()
+    if (form.elements.draft_id.value) document.dispatchEvent(new CustomEvent('deft:mail-changed'))
   })
+  // Another message is opened in its place: what is typed is saved first.
+  const replaced = (event) => {
+    if (!root.isConnected) return document.removeEventListener('htmx:before:request', replaced)
+    if (event.detail.ctx?.target?.id === 'composer' && !root.contains(event.detail.ctx.sourceElement)) save()
+  }
+  document.addEventListener('htmx:before:request', replaced)
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') root.querySelector('[data-close]').click()
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit(root.querySelector('[data-send]'))
   })
-  root.querySelector('[data-discard]').addEventListener('click', () => (leaving = true))
+  root.querySelector('[data-discard]').addEventListener('click', (event) => {
+    leaving = true
+    clearTimeout(timer)
+    // Nothing was kept yet, so there is nothing to throw away.
+    if (!form.elements.draft_id.value && !saving && root.closest('.composer-root')) {
+      event.preventDefault()
+      root.parentElement.replaceChildren()
+      focusBack()
+    }
+  })
   root.querySelector('[data-show-cc]')?.addEventListener('click', (event) => {
     event.currentTarget.hidden = true
-    root.querySelector('[data-cc]').classList.remove('max-js-hidden')
+    root.querySelector('[data-cc]').removeAttribute('data-without-js')
     form.elements.cc.focus()
   })
   for (const button of root.querySelectorAll('[data-command]')) {

@@ -2,136 +2,206 @@
 import { htmx, on, register } from '@deftmail/ui'
 import './composer.js'
 
-const mail = document.getElementById('mail')
 const narrow = matchMedia('(width < 48rem)')
-const pane = (name) => mail && (mail.dataset.pane = name)
+const mail = () => document.getElementById('mail')
+const pane = (name) => mail() && (mail().dataset.pane = name)
+const rows = () => [...document.querySelectorAll('.thread')]
+const linkOf = (row) => row?.querySelector('.row-link')
+const openRow = () => document.querySelector('.thread[aria-current]')
 
 // ——— Message bodies: a frame as high as what is in it. Its page has no scripts; we only measure.
 register('.message-frame', (frame) => {
   const fit = () => {
     const page = frame.contentDocument
-    if (!page?.body) return
+    if (!page?.body || page.body.dataset.blocked === undefined) return
     const height = () => {
-      const wanted = Math.min(Math.max(page.documentElement.scrollHeight, 24), 20000)
-      if (Math.abs(frame.clientHeight - wanted) > 2) frame.height = wanted
+      const wanted = Math.min(Math.max(page.body.scrollHeight, page.body.offsetHeight, 24), 30000) + frame.offsetHeight - frame.clientHeight
+      if (frame.offsetParent && Math.abs(frame.offsetHeight - wanted) > 1) frame.style.height = `${wanted}px`
     }
-    frame.removeAttribute('height')
     height()
-    new ResizeObserver(height).observe(page.body)
-    const note = frame.parentElement.querySelector('[data-images-note]')
+    const watch = new ResizeObserver(height)
+    watch.observe(page.body)
+    watch.observe(frame)
+    const note = frame.closest('.message-body')?.querySelector('[data-images-note]')
     if (note) note.hidden = !(Number(page.body.dataset.blocked) > 0)
     // Keys pressed inside the frame are meant for the list and the conversation too.
     page.addEventListener('keydown', (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return
       const copy = new KeyboardEvent('keydown', { key: event.key, code: event.code, shiftKey: event.shiftKey, bubbles: true, cancelable: true })
-      if (!document.body.dispatchEvent(copy)) event.preventDefault()
+      if (!frame.dispatchEvent(copy)) event.preventDefault()
     })
   }
   frame.addEventListener('load', fit)
-  if (frame.contentDocument?.readyState === 'complete' && frame.contentDocument.body?.dataset.blocked !== undefined) fit()
+  if (frame.contentDocument?.readyState === 'complete') fit()
 })
 
-// Remote images of this conversation: reload the frames with images, not the page.
+// Remote images of one message: its frame is asked for again with images, not the page.
 on('click', '[data-show-images]', (event, link) => {
   event.preventDefault()
-  const message = link.closest('.message')
-  for (const frame of message.querySelectorAll('.message-frame')) {
+  for (const frame of link.closest('.message').querySelectorAll('.message-frame')) {
     const url = new URL(frame.src)
     url.searchParams.set('images', '1')
     frame.src = url
   }
   link.closest('[data-images-note]').hidden = true
 })
+on('click', '[data-unfold]', () => {
+  for (const message of document.querySelectorAll('.message')) message.open = true
+})
+// A long conversation opens at its first unread message, or at its last.
+register('[data-reading-scroll]', (scroll) => {
+  const messages = [...scroll.querySelectorAll('.message')]
+  const first = messages.find((message) => message.hasAttribute('data-was-unread')) ?? messages.at(-1)
+  if (messages.length > 1 && first && first.offsetTop > scroll.clientHeight / 2) scroll.scrollTop = first.offsetTop - 64
+})
 
 // ——— The list. A click marks the row and shows the reading pane before the server answers.
 on('click', '.thread [data-open]', (event, link) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return
-  choose(link.closest('.thread'))
+  const row = link.closest('.thread')
+  choose(row)
+  row.removeAttribute('data-unread')
   if (narrow.matches) pane('reading')
 })
 
 function choose(row) {
-  for (const other of document.querySelectorAll('.thread[aria-current]')) other.removeAttribute('aria-current')
-  row.setAttribute('aria-current', 'true')
-  row.removeAttribute('data-unread')
+  openRow()?.removeAttribute('aria-current')
+  row?.setAttribute('aria-current', 'true')
   const form = document.getElementById('list-form')
-  if (form) form.elements.thread.value = row.dataset.thread
+  if (form) form.elements.thread.value = row?.dataset.thread ?? ''
 }
 
-on('click', '[data-back]', (event) => {
+on('click', '[data-back]', (event, link) => {
   if (!narrow.matches || !document.getElementById('list-form')) return
   event.preventDefault()
   pane('list')
-  document.querySelector('.thread[aria-current] .row-link')?.focus()
+  history.pushState({ htmx: true }, '', link.href)
+  linkOf(openRow())?.focus()
 })
 
-// What leaves the list fades while the server is asked; on failure the answer's toast says why and it comes back.
+// ——— Acts show at once: what leaves the list fades, marks change. If the server refuses, its answer says why.
 const LEAVING = /^(archive|trash|junk|not_junk|move)/
+let next = -1 // the row that takes the focus when the one that had it leaves
+
 document.addEventListener('submit', (event) => {
-  const act = event.submitter?.value ?? ''
-  const fromReading = event.target.matches('[data-reading-acts]')
-  if (!event.target.matches('#list-form') && !fromReading) return
-  const rows = fromReading
-    ? document.querySelectorAll('.thread[aria-current]')
-    : [...document.querySelectorAll('.thread')].filter((row) => row.querySelector('input[name=ids]')?.checked)
-  for (const row of rows) {
+  const form = event.target
+  const button = event.submitter
+  if (!form.matches('#list-form, [data-reading-acts]') || !button) return
+  const act = button.name === 'row' ? button.value.split('|')[0] : button.value
+  const fromReading = Boolean(button.closest('#reading'))
+  const about = button.closest('.thread') ? [button.closest('.thread')] : fromReading ? [openRow()].filter(Boolean) : ticked()
+  const at = rows().indexOf(about[0])
+  next = LEAVING.test(act) && (button.closest('.thread') || fromReading || about.length) ? at : -1
+  for (const row of about) {
     if (LEAVING.test(act)) row.dataset.leaving = ''
     else if (act === 'read') row.removeAttribute('data-unread')
     else if (act === 'unread') row.dataset.unread = ''
+    else if (act === 'star' || act === 'unstar') row.querySelector('.thread-star button')?.setAttribute('aria-pressed', String(act === 'star'))
   }
 })
-document.addEventListener('htmx:after:request', () => {
-  setTimeout(() => document.querySelectorAll('.thread[data-leaving]').forEach((row) => delete row.dataset.leaving), 1500)
+const ticked = () => rows().filter((row) => row.querySelector('input[name=ids]')?.checked)
+document.addEventListener('htmx:finally:request', () => {
+  setTimeout(() => document.querySelectorAll('.thread[data-leaving]').forEach((row) => delete row.dataset.leaving), 1200)
+})
+
+// ——— A list that comes anew keeps its place; the focus goes to the row that moved up.
+let scrolled = 0
+document.addEventListener('htmx:before:swap', () => {
+  scrolled = document.querySelector('#list-pane .pane-scroll')?.scrollTop ?? 0
 })
 document.addEventListener('htmx:after:swap', () => {
-  if (narrow.matches && mail?.dataset.pane === 'reading' && document.querySelector('[data-nothing-open]')) pane('list')
+  const list = document.querySelector('#list-pane .pane-scroll')
+  if (list && scrolled) list.scrollTop = scrolled
+  const active = document.activeElement
+  if (next >= 0 && (!active || active === document.body || active.matches('.pane-scroll'))) {
+    const all = rows()
+    linkOf(all[Math.min(next, all.length - 1)])?.focus({ preventScroll: true })
+  }
+  next = -1
+  if (narrow.matches && mail()?.dataset.pane === 'reading' && document.querySelector('#reading [data-nothing-open]')) pane('list')
 })
-addEventListener('popstate', () => location.reload())
+
+// ——— Back and forward: between a list and its conversations the list stays; everything else is a page.
+addEventListener(
+  'popstate',
+  (event) => {
+    const form = document.getElementById('list-form')
+    if (!form) return
+    event.stopImmediatePropagation()
+    const here = location.pathname + location.search
+    const row = rows().find((each) => linkOf(each)?.getAttribute('href') === here)
+    if (row) {
+      choose(row)
+      if (narrow.matches) pane('reading')
+      htmx.ajax('GET', here, { target: '#reading', swap: 'innerHTML', source: document.body })
+    } else if (here === form.dataset.listUrl && narrow.matches) pane('list')
+    else location.reload()
+  },
+  true,
+)
 
 // ——— Keys.
-const rows = () => [...document.querySelectorAll('.thread')]
-const current = () => document.activeElement?.closest?.('.thread') ?? document.querySelector('.thread[aria-current]')
+const current = () => document.activeElement?.closest?.('.thread') ?? openRow()
 
 function step(by) {
   const all = rows()
   if (!all.length) return
   const at = all.indexOf(current())
-  const next = all[Math.min(Math.max(at + by, 0), all.length - 1)]
-  const link = next.querySelector('.row-link')
+  const row = all[at < 0 ? 0 : Math.min(Math.max(at + by, 0), all.length - 1)]
+  const link = linkOf(row)
   link.focus()
-  next.scrollIntoView({ block: 'nearest' })
+  row.scrollIntoView({ block: 'nearest' })
   // With a conversation open beside the list, moving reads on.
-  if (!narrow.matches && document.querySelector('#reading .conversation')) link.click()
+  if (!narrow.matches && document.querySelector('#reading .conversation') && 'open' in link.dataset && row !== openRow()) link.click()
 }
 
 function press(act) {
-  const checked = document.querySelector('input[name=ids]:checked')
   const row = document.activeElement?.closest?.('.thread')
-  const reading = document.querySelector(`#reading [data-act="${act}"]`)
-  if (!checked && row && !(row.getAttribute('aria-current') && reading)) row.querySelector('input[name=ids]').click()
-  const inList = checked || document.querySelector('input[name=ids]:checked')
-  const button = inList ? document.querySelector(`#list-form [data-bulk] [data-act="${act}"]`) : reading
-  if (!button) return
-  if (act === 'move') {
-    button.closest('details').open = true
-    button.closest('details').querySelector('.menu-panel button')?.focus()
-  } else button.click()
+  const inReading = document.querySelector(`#reading [data-act="${act}"]`)
+  if (!ticked().length && inReading && (!row || row === openRow())) return use(inReading, act)
+  if (act === 'star' && row && !ticked().length) return row.querySelector('[data-row-act=star]')?.click()
+  if (!ticked().length && row) row.querySelector('input[name=ids]').click()
+  if (ticked().length) use(document.querySelector(`#list-form [data-bulk] [data-act="${act}"]`), act)
+}
+
+function use(button, act) {
+  if (act !== 'move') return button?.click()
+  const menu = button?.closest('details')
+  if (!menu) return
+  menu.open = true
+  menu.querySelector('.menu-panel button')?.focus()
 }
 
 on('click', '[data-mail-key]', (_event, button) => {
   const key = button.dataset.mailKey
   if (key === 'next') step(1)
   else if (key === 'previous') step(-1)
-  else if (key === 'open') current()?.querySelector('.row-link')?.click()
+  else if (key === 'open') linkOf(current())?.click()
   else if (key === 'select') current()?.querySelector('input[name=ids]')?.click()
+  else if (key === 'back') document.querySelector('[data-back]')?.click()
   else press(key)
 })
 
-// ——— After sending: the conversation and the list show it.
-document.addEventListener('deft:sent', () => {
-  const list = document.querySelector('[data-refresh]')
-  if (list) htmx.ajax('GET', list.getAttribute('href'), { target: '#list-pane', swap: 'innerHTML', source: document.body })
-  if (document.querySelector('#reading .conversation') && /\/t\//.test(location.pathname)) {
+// ——— The page asks again: after sending and undoing, and every minute while somebody looks and does nothing here.
+function refresh({ reading = false } = {}) {
+  const form = document.getElementById('list-form')
+  if (form) {
+    const url = new URL(form.dataset.listUrl, location.href)
+    if (form.elements.thread.value) url.searchParams.set('open', form.elements.thread.value)
+    htmx.ajax('GET', url.pathname + url.search, { target: '#list-pane', swap: 'innerHTML', source: document.body })
+  }
+  if (reading && document.querySelector('#reading .conversation') && /\/t\//.test(location.pathname)) {
     htmx.ajax('GET', location.pathname + location.search, { target: '#reading', swap: 'innerHTML', source: document.body })
   }
-})
+}
+document.addEventListener('deft:mail-changed', () => refresh({ reading: true }))
+let looked = Date.now()
+function look() {
+  if (document.hidden || Date.now() - looked < 55000) return
+  const busy = ticked().length || document.querySelector('#list-form details[open]') || document.activeElement?.matches('#list-pane input')
+  if (busy) return
+  looked = Date.now()
+  refresh()
+}
+setInterval(look, 60000)
+document.addEventListener('visibilitychange', look)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -12,171 +14,206 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from deftmail.jmap.answers import SetResult
+from deftmail.jmap import SetResult, State
 from deftmail.kit.errors import Conflict, Invalid
-from deftmail.kit.htmx import is_fragment, redirect, toast
+from deftmail.kit.htmx import is_fragment, is_htmx, redirect, toast, trigger
 from deftmail.webmail import listing, undo
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.views import lists
 
 MAX_IDS = 5000
+# Of a conversation found by search these stay where they are when the rest is filed: they are one's own copies.
+OWN_COPIES = ("sent", "drafts")
 
 
-def ids_of(request: HttpRequest) -> list[str]:
-    """The messages a form names: `ids` repeated, each a comma separated list (a row is a conversation)."""
-    found = [part for value in request.POST.getlist("ids") for part in value.split(",") if part]
-    if not found:
+@dataclass(frozen=True)
+class Act:
+    """One thing that can be done. `run(mail, ids, origin, target)`; `said(n)` is the toast, None for a silent act.
+
+    moves: the messages change folders; touched: the keywords it changes
+    """
+
+    run: Callable[[Mail, list[str], str | None, str], SetResult]
+    said: Callable[[int], str] | None = None
+    moves: bool = False
+    touched: tuple[str, ...] = ()
+
+
+def _count(one: str, many: str, n: int) -> str:
+    return ngettext(one, many, n) % {"n": n}
+
+
+def _marks(add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Callable[..., SetResult]:
+    return lambda mail, ids, _origin, _target: mail.account.set_keywords(ids, add=add, remove=remove)
+
+
+def _move(mail: Mail, ids: list[str], origin: str | None, target: str) -> SetResult:
+    return mail.account.move(ids, target, origin)
+
+
+ACTS: dict[str, Act] = {
+    "archive": Act(
+        lambda mail, ids, origin, _target: mail.account.archive(ids, origin),
+        lambda n: _count("Archived %(n)d message", "Archived %(n)d messages", n),
+        moves=True,
+    ),
+    "trash": Act(
+        lambda mail, ids, origin, _target: mail.account.trash(ids, origin),
+        lambda n: _count("Moved %(n)d message to Trash", "Moved %(n)d messages to Trash", n),
+        moves=True,
+    ),
+    "move": Act(_move, lambda n: _count("Moved %(n)d message", "Moved %(n)d messages", n), moves=True),
+    "junk": Act(
+        lambda mail, ids, _origin, _target: mail.account.junk(ids),
+        lambda n: _count("Moved %(n)d message to Junk", "Moved %(n)d messages to Junk", n),
+        moves=True,
+        touched=("$junk", "$notjunk"),
+    ),
+    "not_junk": Act(
+        lambda mail, ids, _origin, _target: mail.account.not_junk(ids),
+        lambda n: _count("Moved %(n)d message to the inbox", "Moved %(n)d messages to the inbox", n),
+        moves=True,
+        touched=("$junk", "$notjunk"),
+    ),
+    "read": Act(_marks(add=("$seen",)), lambda _n: _("Marked as read"), touched=("$seen",)),
+    "unread": Act(_marks(remove=("$seen",)), lambda _n: _("Marked as unread"), touched=("$seen",)),
+    "star": Act(_marks(add=("$flagged",)), touched=("$flagged",)),
+    "unstar": Act(_marks(remove=("$flagged",)), touched=("$flagged",)),
+}
+
+
+def asked(request: HttpRequest) -> tuple[str, str, list[str]]:
+    """What a form asks for: act, target folder, messages.
+
+    `do` is `act` or `move:folder` for the messages of `ids` (repeated, each a comma separated list, oldest first: a row
+    is a conversation); `row` is `act|ids`, the buttons of one row, whatever else is ticked. A star goes to the newest
+    message of each conversation. Raises Invalid.
+    """
+    if row := request.POST.get("row", ""):
+        what, _bar, listed = row.partition("|")
+        values = [listed]
+    else:
+        what, values = request.POST.get("do", ""), request.POST.getlist("ids")
+    do, _colon, target = what.partition(":")
+    if do == "star":
+        values = [value.rpartition(",")[2] for value in values]
+    ids = list(dict.fromkeys(part for value in values for part in value.split(",") if part))
+    if not ids:
         raise Invalid(_("Choose at least one conversation first."))
-    if len(found) > MAX_IDS:
+    if len(ids) > MAX_IDS:
         raise Invalid(_("That is more than can be changed at once."))
-    return list(dict.fromkeys(found))
-
-
-def where_to(request: HttpRequest) -> str:
-    """Where the browser goes afterwards; only our own pages."""
-    target = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(target, allowed_hosts=None) and target.startswith("/mail/"):
-        return target
-    return reverse("webmail:index")
-
-
-def _done(text: str, result: SetResult) -> str:
-    if result.failed:
-        return (
-            text
-            + " "
-            + ngettext(
-                "%(n)d message could not be changed.", "%(n)d messages could not be changed.", len(result.failed)
-            )
-            % {"n": len(result.failed)}
-        )
-    return text
+    if do not in ACTS:
+        raise Invalid(_("This is not something that can be done to mail."))
+    return do, target or request.POST.get("to", ""), ids
 
 
 @mail_view
 @require_POST
 def act(request: HttpRequest, mail: Mail) -> HttpResponseBase:
-    """One act of the list or the reading pane: `do`, `ids`, `folder` (where they are shown), `next`."""
-    do, _sep, argument = request.POST.get("do", "").partition(":")
-    ids = ids_of(request)
-    handler = ACTS.get(do)
-    if handler is None:
-        raise Invalid(_("This is not something that can be done to mail."))
-    text, result, step = handler(mail, ids, request.POST.get("folder", ""), argument or request.POST.get("to", ""))
-    if result.failed and not result.done:
-        raise Conflict(_("The mail server refused this change. Reload the page: the message may have moved."))
-    undo_url = None
-    if step is not None:
-        undo_url = reverse("webmail:undo", args=[undo.remember(mail.actor.user_id, step)])
-    if text:
-        toast(request, _done(text, result), undo_url=undo_url)
-    if is_fragment(request):
-        return shown_again(request, mail, closed=do in LEAVES)
-    return redirect(request, where_to(request))
+    """One act of the list or the reading pane (see `asked`); `folder`: where they are shown, `next`: where to go."""
+    do, target, wanted = asked(request)
+    act_ = ACTS[do]
+    origin = _folder_id(mail, request.POST.get("folder", ""))
+    before = mail.account.states(wanted)
+    ids = _meant(mail, act_, do, wanted, before, origin)
+    if do == "move":
+        target = _folder_id(mail, target) or ""
+        if not target:
+            raise Invalid(_("Choose a folder to move to."))
+    result = act_.run(mail, ids, origin, target) if ids else SetResult()
+    if not result.done:
+        raise Conflict(_("This could not be changed: the message has moved or is gone. Reload the page."))
+    _say(request, mail, act_, before, result)
+    if not is_fragment(request):
+        return redirect(request, where_to(request))
+    open_thread = request.POST.get("thread", "")
+    hit = any(before[id_].thread_id == open_thread for id_ in result.done)
+    # Marked unread, a conversation that stays open would be read again at once.
+    leaves = act_.moves or (do == "unread" and request.POST.get("place") == "reading")
+    return shown_again(request, mail, closed=hit and leaves, starred=do == "star" if hit and "star" in do else None)
 
 
-def shown_again(request: HttpRequest, mail: Mail, *, closed: bool) -> HttpResponseBase:
-    """The list as it is now, with the folder counts; `closed` empties the reading pane: its conversation left."""
+def _meant(
+    mail: Mail, act_: Act, do: str, wanted: list[str], before: dict[str, State], origin: str | None
+) -> list[str]:
+    """The messages an act is about: those still here; of search results, which lie anywhere, the right ones."""
+    here = [id_ for id_ in wanted if id_ in before]
+    if not act_.moves:
+        return here
+    if origin is not None:
+        return [id_ for id_ in here if origin in before[id_].mailbox_ids]
+    if do == "trash":
+        return here
+    kept = {mail.account.role_id(role) for role in OWN_COPIES}
+    return [id_ for id_ in here if not before[id_].mailbox_ids <= kept] or here
+
+
+def _say(request: HttpRequest, mail: Mail, act_: Act, before: dict[str, State], result: SetResult) -> None:
+    if act_.said is None:
+        return
+    text = act_.said(len(result.done))
+    if result.failed:
+        text += " " + _count(
+            "%(n)d message could not be changed.", "%(n)d messages could not be changed.", len(result.failed)
+        )
+    step = undo.back_to(before, result.done, moved=act_.moves, touched=act_.touched)
+    toast(request, text, undo_url=reverse("webmail:undo", args=[undo.remember(mail.actor.user_id, step)]))
+
+
+def _folder_id(mail: Mail, key: str) -> str | None:
+    """The id of the folder a form names by its key; None for search results."""
+    if not key:
+        return None
+    return mail.account.role_id(key) if key in listing.ROLES else key
+
+
+def where_to(request: HttpRequest) -> str:
+    """Where the browser goes afterwards; only our own pages."""
+    return _own_page(request.POST.get("next", "")) or reverse("webmail:index")
+
+
+def _own_page(target: str) -> str:
+    safe = url_has_allowed_host_and_scheme(target, allowed_hosts=None) and target.startswith("/mail/")
+    return target if safe else ""
+
+
+def shown_again(
+    request: HttpRequest, mail: Mail, *, closed: bool = False, starred: bool | None = None
+) -> HttpResponseBase:
+    """The list as it is now, with the folder counts.
+
+    closed: the reading pane empties, its conversation left; starred: what its star shows now
+    """
     key = request.POST.get("folder", "")
     query = QueryDict(request.POST.get("view", ""))
     current = "" if closed else request.POST.get("thread", "")
-    context = (
-        lists.list_context(mail, lists.folder_page(mail, key, query), key, query, current)
-        if key
-        else lists.search_context(mail, query, current)
-    )
-    return render(request, "webmail/_list.html", {**context, "oob": True, "closed": closed})
-
-
-Outcome = tuple[str, SetResult, undo.Step | None]
-
-
-def _moved(role: str, text: Callable[[int], str]) -> Callable[[Mail, list[str], str, str], Outcome]:
-    def move(mail: Mail, ids: list[str], folder: str, _argument: str) -> Outcome:
-        origin = _origin(mail, folder)
-        result = mail.account.archive(ids, origin) if role == "archive" else mail.account.trash(ids, origin)
-        step = undo.Step(result.done, to=origin, from_=mail.account.role_id(role)) if origin else None
-        return text(len(result.done)), result, step
-
-    return move
-
-
-def _origin(mail: Mail, folder: str) -> str | None:
-    """The id of the folder the list shows; None for search results, whose messages lie in several."""
-    if not folder:
-        return None
-    return mail.account.role_id(folder) if folder in listing.ROLES else folder
-
-
-def _move_to(mail: Mail, ids: list[str], folder: str, argument: str) -> Outcome:
-    target = mail.account.role_id(argument) if argument in listing.ROLES else argument
-    if not target:
-        raise Invalid(_("Choose a folder to move to."))
-    origin = _origin(mail, folder)
-    result = mail.account.move(ids, target, origin)
-    step = undo.Step(result.done, to=origin, from_=target) if origin else None
-    return (
-        ngettext("Moved %(n)d message", "Moved %(n)d messages", len(result.done)) % {"n": len(result.done)},
-        result,
-        step,
-    )
-
-
-def _junk(mail: Mail, ids: list[str], folder: str, _argument: str) -> Outcome:
-    origin = _origin(mail, folder)
-    result = mail.account.junk(ids)
-    step = None
-    if origin:
-        step = undo.Step(
-            result.done, to=origin, from_=mail.account.role_id("junk"), add=("$notjunk",), remove=("$junk",)
-        )
-    return _("Marked as junk"), result, step
-
-
-def _not_junk(mail: Mail, ids: list[str], _folder: str, _argument: str) -> Outcome:
-    result = mail.account.not_junk(ids)
-    inbox, junk = mail.account.role_id("inbox"), mail.account.role_id("junk")
-    return _("Moved to the inbox"), result, undo.Step(result.done, to=junk, from_=inbox, remove=("$notjunk",))
-
-
-def _marks(add: tuple[str, ...], remove: tuple[str, ...], text: str) -> Callable[[Mail, list[str], str, str], Outcome]:
-    def mark(mail: Mail, ids: list[str], _folder: str, _argument: str) -> Outcome:
-        result = mail.account.set_keywords(ids, add=add, remove=remove)
-        return (_(text) if text else ""), result, undo.Step(result.done, add=remove, remove=add) if text else None
-
-    return mark
-
-
-ACTS: dict[str, Callable[[Mail, list[str], str, str], Outcome]] = {
-    "archive": _moved("archive", lambda n: ngettext("Archived %(n)d message", "Archived %(n)d messages", n) % {"n": n}),
-    "trash": _moved(
-        "trash", lambda n: ngettext("Moved %(n)d message to Trash", "Moved %(n)d messages to Trash", n) % {"n": n}
-    ),
-    "move": _move_to,
-    "junk": _junk,
-    "not_junk": _not_junk,
-    "read": _marks(("$seen",), (), "Marked as read"),
-    "unread": _marks((), ("$seen",), "Marked as unread"),
-    "star": _marks(("$flagged",), (), ""),
-    "unstar": _marks((), ("$flagged",), ""),
-}
-
-
-LEAVES = frozenset({"archive", "trash", "move", "junk", "not_junk"})
+    if key:
+        context = lists.list_context(mail, lists.folder_page(mail, key, query), key, query, current)
+    else:
+        context = lists.search_context(mail, query, current)
+    context |= {"oob": True, "closed": closed}
+    if starred is not None:
+        ids = request.POST.get("row", "").partition("|")[2] or request.POST.get("ids", "")
+        context |= {"show_star": True, "starred": starred, "all_ids": ids}
+    response = render(request, "webmail/_list.html", context)
+    if closed:
+        response["HX-Push-Url"] = context["list_url"]
+    return response
 
 
 @mail_view
 @require_POST
 def undo_act(request: HttpRequest, mail: Mail, token: str) -> HttpResponseBase:
-    """Take the last act back."""
+    """Take the last act back. The page then asks anew for the list it shows."""
     step = undo.take(mail.actor.user_id, token)
     if step is None:
         raise Conflict(_("It is too late to undo this. The messages are where you moved them."))
-    if step.to:
-        mail.account.move(step.ids, step.to, step.from_ or None)
-    if step.add or step.remove:
-        mail.account.set_keywords(step.ids, add=step.add, remove=step.remove)
+    if not undo.run(mail.account, step):
+        raise Conflict(_("Not everything could be undone. Reload the page to see what is where."))
     toast(request, _("Undone"))
-    back = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    path = "/" + back.split("//", 1)[-1].partition("/")[2] if "//" in back else back
-    return redirect(request, path if path.startswith("/mail/") else reverse("webmail:index"))
+    if is_htmx(request):
+        response = HttpResponse("")
+        trigger(response, "deft:mail-changed")
+        return response
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    return redirect(request, _own_page(came_from.path) or reverse("webmail:index"))

@@ -15,7 +15,8 @@ from deftmail.jmap.errors import InvalidMessage, OverQuota, SendRefused, SendUnk
 from deftmail.jmap.errors import TooLarge as JmapTooLarge
 from deftmail.kit.errors import Invalid
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
-from deftmail.webmail import composing, listing
+from deftmail.mailboxes.models import MailUser
+from deftmail.webmail import composing, listing, sendonce
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
 from deftmail.webmail.errors import TooLarge
@@ -40,7 +41,7 @@ def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
             if not is_fragment(request):
                 return redirect(request, where_to(request))
             response = HttpResponse("")
-            trigger(response, "deft:sent")
+            trigger(response, "deft:mail-changed")
             return response
     return _show(request, mail, form, attached, status=422)
 
@@ -49,12 +50,13 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
     """Hand the message over. A refusal stays on the form and the draft in its folder; nothing typed is lost."""
     data = form.cleaned_data
     try:
-        mail.account.send(
-            message,
-            replaces=data["draft_id"] or None,
-            answers=data["answers"] or None,
-            forwards=data["forwards"] or None,
-        )
+        with sendonce.alone(message.message_id):
+            mail.account.send(
+                message,
+                replaces=data["draft_id"] or None,
+                answers=composing.answered_by(mail, form),
+                forwards=data["forwards"] or None,
+            )
     except InvalidMessage as error:
         words = {
             "noRecipients": _("Say whom it goes to."),
@@ -132,7 +134,7 @@ def discard(request: HttpRequest, mail: Mail) -> HttpResponseBase:
         toast(request, _("Draft moved to Trash"))
     if is_fragment(request):
         response = HttpResponse("")
-        trigger(response, "deft:sent")
+        trigger(response, "deft:mail-changed")
         return response
     return redirect(request, where_to(request))
 
@@ -171,14 +173,14 @@ def _attached(request: HttpRequest, mail: Mail) -> list[Attached]:
 
 
 def _start(request: HttpRequest, mail: Mail) -> Start:
-    for name in ("reply", "all", "forward", "draft"):
+    for name in ("reply", "all", "list", "forward", "draft"):
         if email_id := request.GET.get(name, ""):
             email = mail.account.email(email_id)
             if name == "forward":
                 return composing.forward(mail, email)
             if name == "draft":
                 return composing.resume(mail, email)
-            return composing.answer(mail, email, everybody=name == "all")
+            return composing.answer(mail, email, name)
     return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
 
 
@@ -189,14 +191,14 @@ def _show(
     context = {
         "form": form,
         "files": [(item, item.token(mail)) for item in attached],
-        "mailbox": mail.mailbox,
         "max_bytes": composing.MAX_ATTACHMENTS,
         "hidden": {
             name: data.get(name, "")
-            for name in ("message_id", "draft_id", "answers", "forwards", "in_reply_to", "references")
+            for name in ("message_id", "draft_id", "answers", "forwards", "in_reply_to", "references", "resumed")
         },
         "next": request.POST.get("next") or request.GET.get("next") or reverse("webmail:folder", args=["inbox"]),
         "show_cc": bool(data.get("cc") or data.get("bcc")),
+        "stopped": mail.mailbox.status == MailUser.Status.SUSPENDED,
         "title": form["subject"].value() or _("New message"),
     }
     if is_fragment(request):
@@ -208,5 +210,6 @@ def _show(
         "folder_name": context["title"],
         "list_url": reverse("webmail:folder", args=["inbox"]),
         "pane": "reading",
+        "wide": True,
     }
     return render(request, "webmail/compose.html", context, status=status)

@@ -41,7 +41,7 @@ def folder_list(request: HttpRequest, mail: Mail) -> HttpResponseBase:
         "folder_name": _("Folders"),
         "list_url": reverse("webmail:folder", args=["inbox"]),
         "quota": folders.quota,
-        "mailbox": mail.mailbox,
+        "rows": [],
         "pane": "folders",
     }
     return render(request, "webmail/mail.html", context)
@@ -134,5 +134,16 @@ def _own(mail: Mail, folder_id: str) -> Folder:
 
 
 def _form(request: HttpRequest, mail: Mail, form: FolderForm, title: str, submit: str) -> HttpResponseBase:
-    context = {"form": form, "title": title, "submit": submit, "mailbox": mail.mailbox}
+    folders = mail.account.folders(quota=True)
+    context = {
+        "form": form,
+        "title": title,
+        "submit": submit,
+        "folders": listing.links(folders),
+        "quota": folders.quota,
+        "folder_name": title,
+        "list_url": reverse("webmail:folder", args=["inbox"]),
+        "pane": "reading",
+        "wide": True,
+    }
     return render(request, "webmail/folder_form.html", context, status=422 if form.errors else 200)

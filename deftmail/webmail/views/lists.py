@@ -37,11 +37,11 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
     begin = page.position
     total = page.total
     more = total > begin + len(page.rows) if total is not None else len(page.rows) == listing.PAGE
-    base = reverse("webmail:folder", args=[key]) if key else reverse("webmail:search")
 
-    def at(position: int) -> str:
-        changed = {**query, "from": str(position)} if position else {k: v for k, v in query.items() if k != "from"}
-        return base + ("?" + urlencode(changed) if changed else "")
+    def at(position: int, **changed: str) -> str:
+        wanted = {**query, "from": str(position) if position else "", **changed}
+        wanted = {name: value for name, value in wanted.items() if value}
+        return listing.list_url(key) + ("?" + urlencode(wanted) if wanted else "")
 
     return {
         "folders": listing.links(page.folders, key),
@@ -55,14 +55,15 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
         "newer": at(max(begin - listing.PAGE, 0)) if begin else "",
         "older": at(begin + listing.PAGE) if more else "",
         "list_url": at(begin),
+        "filters": {"all": at(0, show=""), "unread": at(0, show="unread"), "starred": at(0, show="starred")},
         "folders_url": reverse("webmail:folders"),
         "show": asked.get("show", ""),
         "q": asked.get("q", ""),
         "view": urlencode(query),
         "quota": page.quota,
-        "mailbox": mail.mailbox,
         "pane": "list",
         "move_targets": listing.targets(page.folders, key),
+        "thread_id": current,
     }
 
 
@@ -86,7 +87,8 @@ def folder_page(mail: Mail, key: str, query: QueryDict) -> ConversationPage:
 @require_safe
 def folder(request: HttpRequest, mail: Mail, folder: str) -> HttpResponse:
     """The conversations of a folder."""
-    context = list_context(mail, folder_page(mail, folder, request.GET), folder, request.GET)
+    current = request.GET.get("open", "")[:255]  # what is read beside it, when the list alone is asked for again
+    context = list_context(mail, folder_page(mail, folder, request.GET), folder, request.GET, current)
     if is_fragment(request):
         return render(request, "webmail/_list.html", {**context, "oob": True})
     return render(request, "webmail/mail.html", context)
@@ -128,7 +130,7 @@ def mark_seen(request: HttpRequest, mail: Mail, conversation: Conversation) -> f
 @require_safe
 def search(request: HttpRequest, mail: Mail) -> HttpResponse:
     """Conversations that match the search field, over all folders."""
-    context = search_context(mail, request.GET)
+    context = search_context(mail, request.GET, request.GET.get("open", "")[:255])
     if is_fragment(request):
         return render(request, "webmail/_list.html", {**context, "oob": True})
     return render(request, "webmail/mail.html", context)
@@ -138,7 +140,9 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
     """The results of the search field; with nothing to search for, the field alone."""
     text = query.get("q", "").strip()
     if text:
-        page = mail.account.search(listing.parse_search(text), position=position_of(query), limit=listing.PAGE)
+        page = mail.account.search(
+            listing.parse_search(text), position=position_of(query), limit=listing.PAGE, quota=True
+        )
         return {**list_context(mail, page, "", query, current), "searching": True}
     folders = mail.account.folders(quota=True)
     return {
@@ -149,7 +153,6 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
         "rows": [],
         "searching": True,
         "quota": folders.quota,
-        "mailbox": mail.mailbox,
         "pane": "list",
     }
 
@@ -159,11 +162,12 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
 def search_thread(request: HttpRequest, mail: Mail, thread_id: str) -> HttpResponse:
     """A conversation found by search, beside the results."""
     conversation = mail.account.conversation(thread_id)
-    mark_seen(request, mail, conversation)
+    just_read = mark_seen(request, mail, conversation)
     if conversation.folders is None:
         raise NotFound
     context = reading.context(request, mail, conversation, "", conversation.folders)
     if is_fragment(request):
-        return render(request, "webmail/_reading.html", context)
+        context["folders"] = listing.links(conversation.folders, just_read=just_read)
+        return render(request, "webmail/_reading.html", {**context, "oob": True})
     context = {**search_context(mail, request.GET, thread_id), **context}
     return render(request, "webmail/mail.html", {**context, "pane": "reading"})
