@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deftmail.stack import background, run, status
+from deftmail.stack import background, production, run, status
 from deftmail.stack.errors import StackError
 from deftmail.stack.paths import CHECKOUT
 from deftmail.stack.services import knot
@@ -50,7 +50,17 @@ def _parser() -> argparse.ArgumentParser:
         command = zones.add_parser(action)
         command.add_argument("name")
         _takes_var(command)
+    _add_render(commands.add_parser("render", help="write the configuration of a production server into a folder"))
     return parser
+
+
+def _add_render(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--production", action="store_true", required=True)
+    command.add_argument("--dest", type=Path, required=True, metavar="DIR")
+    command.add_argument("--operator-domain", required=True, metavar="NAME", help="your own domain: example.com")
+    command.add_argument("--mail-host", metavar="NAME", help="where MX records point: mail.example.com")
+    command.add_argument("--web-host", metavar="NAME", help="where people sign in: app.example.com")
+    command.add_argument("--code", type=Path, default=Path("/opt/deftmail"), metavar="DIR", help="the checkout there")
 
 
 def _takes_var(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +89,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             return background.down(run.Options(var=arguments.var))
         case "status":
             return _status(arguments)
+        case "render":
+            return _render(arguments)
         case _:
             return _zone(arguments)
 
@@ -109,4 +121,17 @@ def _zone(arguments: argparse.Namespace) -> int:
     if not knot.delete_zone(site, arguments.name):
         raise StackError(f"there is no zone {arguments.name}")
     print(f"{arguments.name}: deleted")
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    domain = knot.checked_name(arguments.operator_domain)
+    names = production.Names(
+        operator_domain=domain,
+        mail_host=knot.checked_name(arguments.mail_host or f"mail.{domain}"),
+        web_host=knot.checked_name(arguments.web_host or f"app.{domain}"),
+        code=arguments.code,
+    )
+    for path in production.render_production(names, arguments.dest):
+        print(path)
     return 0

@@ -18,7 +18,7 @@ from deftmail.stack.memory import Memory
 from deftmail.stack.paths import Layout, prepare_var
 from deftmail.stack.services import own
 from deftmail.stack.site import Site
-from deftmail.stack.supervisor import Supervisor, adopt_orphans
+from deftmail.stack.supervisor import Supervisor
 
 START_SECONDS = 240.0  # a first start on a slow machine: initdb, migrations, demo
 
@@ -82,8 +82,7 @@ def _keep(site: Site, options: Options, interrupted: threading.Event) -> int:
     running = status.Running(services=[one.name for one in services if not one.once])
     pid_file = status.supervisor_pid_file(site)
     pid_file.write(os.getpid())
-    adopt_orphans()
-    supervisor = Supervisor(layout, services, say)
+    supervisor = Supervisor(layout, services, say, adopting=True)
     try:
         _publish(site, running)
         supervisor.start()
@@ -131,8 +130,8 @@ def _make_demo(site: Site) -> None:
     if demo_file(site).exists():
         return
     say("making the demo company")
-    printed = (own.demo(site) or "").strip()
-    if printed:
-        files.write(demo_file(site), printed + "\n", 0o600, site.owner)
-    else:
+    printed = own.demo(site)
+    if printed is None:
         say(f"the demo was not made, see {site.layout.log('demo')}")
+    elif printed.strip():
+        files.write(demo_file(site), printed.strip() + "\n", 0o600, site.owner)

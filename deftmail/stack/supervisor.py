@@ -25,7 +25,7 @@ LOG_LIMIT = 5_000_000  # bytes; a larger log is moved to NAME.log.1 at start
 BACKOFF = (0.2, 1, 2, 5, 10, 30)  # seconds before the next restart of a child that keeps dying
 STEADY = 30.0  # seconds of life after which the backoff begins anew
 ONCE_ATTEMPTS = 2  # a command that fails twice will fail again
-FIRST_ATTEMPTS = 5  # a server that never answered is given up; one that did is restarted for ever
+FIRST_ATTEMPTS = 3  # a server that never answered is given up; one that did is restarted for ever
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 Say = Callable[[str], None]
@@ -184,10 +184,16 @@ class Keeper:
 
 
 class Supervisor:
-    """All keepers of one stack."""
+    """All keepers of one stack.
 
-    def __init__(self, layout: Layout, services: Sequence[Service], say: Say) -> None:
+    With `adopting`, this process exists for them alone: orphans become its children and are ended with the rest.
+    """
+
+    def __init__(self, layout: Layout, services: Sequence[Service], say: Say, *, adopting: bool = False) -> None:
         self.layout = layout
+        self.adopting = adopting
+        if adopting:
+            adopt_orphans()
         self.keepers = {service.name: Keeper(service, layout, say) for service in services}
         for service in services:
             rotate(layout.log(service.name))
@@ -237,7 +243,8 @@ class Supervisor:
                 keeper.wait_stopped()
                 del left[keeper.service.name]
         escaped = processes.members([], self.layout.name)
-        escaped += [found.pid for found in processes.every() if found.parent == os.getpid() and found.state != "Z"]
+        if self.adopting:
+            escaped += [found.pid for found in processes.every() if found.parent == os.getpid() and found.state != "Z"]
         processes.send(escaped, 15)
         processes.send(processes.wait_gone(escaped, 2), 9)
 

@@ -33,7 +33,7 @@ def service(site: Site) -> Service:
             files.folder(home / "conf" / name, 0o750, owner)
         files.folder(home / "conf", 0o750, owner)
         files.folder(home, 0o755, owner)
-        write_configuration(site, etc, values(site))
+        write_configuration(etc, values(site), owner)
         site.layout.socket("http.sock").unlink(missing_ok=True)
         _set_administrator(site, home / "sasldb2")
 
@@ -76,15 +76,12 @@ def values(site: Site) -> dict[str, object]:
     }
 
 
-def write_configuration(site: Site, etc: Path, known: dict[str, object], owner: tuple[int, int] | None = None) -> None:
+def write_configuration(etc: Path, known: dict[str, object], owner: tuple[int, int] | None) -> None:
     """Render every file Cyrus reads into `etc`."""
-    owner = owner or files.account(USER)
     base = render("cyrus/imapd.conf", known)
-    files.write(etc / "imapd.conf", base + f"smtp_host: 127.0.0.1:{known['jmap_out_port']}/noauth\n", 0o640, owner)
     # Redirects and vacations of Sieve leave through a port of their own, so they can be told from what people send.
-    files.write(
-        etc / "imapd-lmtp.conf", base + f"smtp_host: 127.0.0.1:{known['sieve_out_port']}/noauth\n", 0o640, owner
-    )
+    for name, port in (("imapd.conf", known["jmap_out_port"]), ("imapd-lmtp.conf", known["sieve_out_port"])):
+        files.write(etc / name, f"{base}smtp_host: 127.0.0.1:{port}/noauth\n", 0o640, owner)
     files.write(etc / "cyrus.conf", render("cyrus/cyrus.conf", known), 0o640, owner)
     files.folder(etc / "jwt", 0o500, owner)
     files.write(etc / "jwt" / "key.pem", render("cyrus/jwt.pem", known), 0o400, owner)

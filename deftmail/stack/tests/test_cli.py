@@ -1,0 +1,105 @@
+"""The command line: what it refuses, and how it becomes root."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deftmail import cli as console
+from deftmail.stack import cli, status
+from deftmail.stack.memory import Memory
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Path:
+    """The data folder of a stack that ran once and does not run now."""
+    memory = Memory(mode="test")
+    memory.settle_ports("beef")
+    memory.save(tmp_path)
+    return tmp_path
+
+
+def test_status_has_the_shape_that_programs_rely_on(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--json", "--var", str(started)]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert list(report) == ["engine", "web", "imap", "submission", "smtp", "lmtp", "sieve", "dns", "services"]
+    assert list(report["dns"]) == ["host", "port", "tsig_name", "tsig_secret", "tsig_algorithm"]
+    assert report["web"] == f"http://localhost:{Memory.load(started).ports['web']}"
+    for name in ("imap", "submission", "smtp", "lmtp", "sieve"):
+        host, _, port = report[name].rpartition(":")
+        assert host == "127.0.0.1"
+        assert port.isdigit()
+    wanted = {"postgres", "redis", "cache", "knot", "cyrus", "postfix", "rspamd", "gate", "worker", "web"}
+    assert set(report["services"]) == wanted
+    assert all(one == {"pid": None, "healthy": False} for one in report["services"].values())
+
+
+def test_status_for_people_names_every_service(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["status", "--var", str(started)])
+    shown = capsys.readouterr().out
+    assert "postfix      not running" in shown
+    assert "web          http://localhost:" in shown
+
+
+def test_health_is_that_of_every_service() -> None:
+    one: dict[str, Any] = {"pid": 1, "healthy": True}
+    assert status.healthy({"services": {"a": one, "b": one}})
+    assert not status.healthy({"services": {"a": one, "b": {"pid": 2, "healthy": False}}})
+    assert not status.healthy({"services": {}})
+
+
+def test_status_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--var", str(tmp_path)]) == 1
+    assert "no stack was ever started" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_service_is_refused(started: Path) -> None:
+    from deftmail.stack import catalogue
+    from deftmail.stack.errors import StackError
+    from deftmail.stack.site import Site
+
+    with pytest.raises(StackError, match="unknown service: sendmail"):
+        catalogue.services(Site.load(started), only=["redis", "sendmail"])
+
+
+def test_who_is_not_root_goes_through_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "execvp", lambda file, argv: called.append([file, *argv]))
+    cli.become_root(["up", "--no-demo"])
+    assert called[0][:3] == ["sudo", "sudo", "--preserve-env=DEFTMAIL_VAR"]
+    assert called[0][-4:] == ["-m", "deftmail.stack", "up", "--no-demo"]
+
+
+def test_without_sudo_the_sentence_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert cli.main(["up"]) == 1
+    assert "install sudo" in capsys.readouterr().err
+
+
+def test_the_console_script_takes_variables_that_are_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFTMAIL_VAR", str(tmp_path))
+    monkeypatch.setenv("DEFTMAIL_MODE", "production")
+    monkeypatch.delenv("DEFTMAIL_STACK_TEST_NEW", raising=False)
+    (tmp_path / "deftmail.env").write_text("DEFTMAIL_MODE=test\nDEFTMAIL_STACK_TEST_NEW=a=b\n")
+    # monkeypatch restores what is set here.
+    monkeypatch.setenv("DEFTMAIL_STACK_TEST_NEW", "")
+    del os.environ["DEFTMAIL_STACK_TEST_NEW"]
+    console.load_environment()
+    assert os.environ["DEFTMAIL_MODE"] == "production"
+    assert os.environ["DEFTMAIL_STACK_TEST_NEW"] == "a=b"
+
+
+def test_the_stack_commands_start_without_django() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, deftmail.cli, deftmail.stack.cli; sys.exit('django' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
