@@ -62,7 +62,7 @@ class Gate:
         """Listen everywhere."""
         listener = await _unix_listener(self._sasl_socket)
         self._servers = [
-            await asyncio.start_unix_server(self._sasl.serve, sock=listener),
+            await asyncio.start_unix_server(self._sasl.serve, sock=listener, backlog=_BACKLOG),
             await asyncio.start_server(self._policy.serve, *self._policy_address, backlog=_BACKLOG),
             await asyncio.start_server(self._health.serve, *self._http_address),
         ]

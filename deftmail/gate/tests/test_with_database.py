@@ -29,8 +29,8 @@ class SignerKeys:
     """The two hashes of Redis that rspamd signs from."""
 
     def __init__(self):
-        self.hashes = {"DKIM_KEYS": {}, "DKIM_SELECTORS": {}}
-        self.waiting = []
+        self.hashes: dict[str, dict[str, bytes]] = {"DKIM_KEYS": {}, "DKIM_SELECTORS": {}}
+        self.waiting: list[object] = []
 
     def install(self, domain, selector="default"):
         self.hashes["DKIM_KEYS"][f"{selector}.{domain}"] = b"PEM"
@@ -68,29 +68,34 @@ def domain(acme):
     return make_domain(acme, "acme.test", active=True)
 
 
+def sender_of(address):
+    found = facts.sender(address)
+    assert found is not None
+    return found
+
+
 class TestWhoSends:
     def test_an_active_mailbox_with_its_key_in_the_signer(self, domain, keys):
         make_mailbox(domain, "alice")
         keys.install("acme.test")
-        sender = facts.sender("alice@acme.test")
-        assert sender is not None
+        sender = sender_of("alice@acme.test")
         assert decisions.may_send(decisions.Door.JMAP, sender.email, sender, sender.email).allowed
 
     def test_without_the_key_it_waits(self, domain, keys):
         make_mailbox(domain, "alice")
-        assert not facts.sender("alice@acme.test").dkim_live
+        assert not sender_of("alice@acme.test").dkim_live
         keys.hashes["DKIM_SELECTORS"]["acme.test"] = b"default"
-        assert not facts.sender("alice@acme.test").dkim_live
+        assert not sender_of("alice@acme.test").dkim_live
 
     def test_in_the_middle_of_a_rotation_the_signers_own_selector_counts(self, domain, keys):
         make_mailbox(domain, "alice")
         keys.install("acme.test", "dm202611")
-        assert facts.sender("alice@acme.test").dkim_live
+        assert sender_of("alice@acme.test").dkim_live
 
     def test_states_are_read_as_they_are(self, acme, domain, keys):
         make_mailbox(domain, "alice", status="suspended", status_reason="spam")
         set_columns(acme, status=Tenant.Status.CANCELLED)
-        sender = facts.sender("alice@acme.test")
+        sender = sender_of("alice@acme.test")
         assert (sender.status, sender.status_reason, sender.tenant_status) == ("suspended", "spam", "cancelled")
         assert sender.addresses == {"alice@acme.test"}
 
@@ -161,7 +166,9 @@ class TestADatabaseThatWasRestarted:
                     cursor.execute("select pg_terminate_backend(pg_backend_pid())")
             return system.account_by_address("alice@acme.test")
 
-        assert on_connection(read).email == "alice@acme.test"
+        found = on_connection(read)
+        assert found is not None
+        assert found.email == "alice@acme.test"
         assert len(tries) == 2
 
     def test_that_stays_away_is_reported_as_such(self):
