@@ -33,6 +33,7 @@ check: setup ## linters, types, import directions, drift of migrations and gener
 	$(BIN)/djlint --lint --quiet deftmail
 	$(BIN)/python -m deftmail.kit.lint
 	$(BIN)/python -m deftmail.kit.settings_docs --check
+	DJANGO_SETTINGS_MODULE=deftmail.settings_check $(BIN)/python -m django openapi --check
 	DJANGO_SETTINGS_MODULE=deftmail.settings_check $(BIN)/python -m django makemigrations --check --dry-run
 
 bench: setup ## measure; NAME=a,b for some figures; JSON lines
@@ -42,6 +43,7 @@ fmt: setup ## format, and write generated files anew
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m deftmail.kit.settings_docs
+	DJANGO_SETTINGS_MODULE=deftmail.settings_check $(BIN)/python -m django openapi
 
 clean: ## remove what was built and the test data; DATA=yes also the data of `make run`
 	@scripts/clean.sh

@@ -8,7 +8,7 @@ urlpatterns = [
     path("", include("deftmail.domains.urls")),
     path("", include("deftmail.mailboxes.urls")),
     path("mail/", include("deftmail.webmail.urls")),
-    path("api/", include("deftmail.api.urls")),
+    path("", include("deftmail.api.urls")),
     path("", include("deftmail.web.urls")),
 ]
 

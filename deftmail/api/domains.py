@@ -6,19 +6,22 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
-from deftmail.api.auth import actor_of
-from deftmail.api.idempotency import creates
-from deftmail.api.pagination import Limit, page
-from deftmail.api.schemas import DomainIn, DomainOut, DomainPage, Problem
+from deftmail.api.auth import ApiKeyAuth, actor_of
+from deftmail.api.idempotency import idempotent
+from deftmail.api.operations import BODY, errors
+from deftmail.api.pagination import Cursor, Limit, page
+from deftmail.api.schemas import DomainIn, DomainOut, DomainPage
 from deftmail.domains import actions, records, selectors
 from deftmail.domains.access import domain_for
 from deftmail.domains.models import Domain
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.tenants.policies import Action
 
 router = Router(tags=["domains"])
-ERRORS = {frozenset({400, 401, 403, 404, 409, 413, 422, 429, 503}): Problem}
+reads = ApiKeyAuth(Action.DOMAIN_VIEW)
+writes = ApiKeyAuth(Action.DOMAIN_MANAGE)
 
 
 def shown(domain: Domain) -> DomainOut:
@@ -40,44 +43,79 @@ def shown(domain: Domain) -> DomainOut:
     )
 
 
-@router.post("", response={201: DomainOut, **ERRORS}, operation_id="create_domain", summary="Add a domain")
-@creates
+@router.post(
+    "",
+    response={201: DomainOut, **errors(*BODY, 409)},
+    auth=writes,
+    operation_id="create_domain",
+    summary="Add a domain",
+)
+@idempotent
 def create_domain(request: HttpRequest, body: DomainIn) -> Any:
-    """Claims the name and returns the records to publish. Ownership is proven by publishing exactly our DKIM key."""
-    return 201, shown(actions.add_domain(actor=actor_of(request), name=body.domain))
+    """Claims the name and answers with the four DNS records to publish.
+
+    Nothing is reserved by a claim: ownership is proven by publishing exactly our DKIM key. 409 `domain-taken`: another
+    company has proven it. The records are looked for by themselves from now on; see *Check now*.
+    """
+    return Status(201, shown(actions.add_domain(actor=actor_of(request), name=body.domain)))
 
 
-@router.get("", response={200: DomainPage, **ERRORS}, operation_id="list_domains", summary="List domains")
-def list_domains(request: HttpRequest, cursor: str | None = None, limit: Limit = 50) -> DomainPage:
+@router.get(
+    "", response={200: DomainPage, **errors(422)}, auth=reads, operation_id="list_domains", summary="List domains"
+)
+def list_domains(request: HttpRequest, cursor: Cursor = None, limit: Limit = 50) -> DomainPage:
+    """By name, with their records and the last result of each check."""
     actor = actor_of(request)
     with tenant_tx(actor.tenant_id):
         rows, following = page(selectors.domains_of(actor), "domain", cursor=cursor, limit=limit)
-        return DomainPage(items=[shown(row) for row in rows], next=following)
+    return DomainPage(items=[shown(row) for row in rows], next=following)
 
 
-@router.get("/{uuid:domain_id}", response={200: DomainOut, **ERRORS}, operation_id="get_domain", summary="One domain")
+@router.get(
+    "/{uuid:domain_id}",
+    response={200: DomainOut, **errors(404)},
+    auth=reads,
+    operation_id="get_domain",
+    summary="One domain",
+)
 def get_domain(request: HttpRequest, domain_id: UUID) -> DomainOut:
     """With its records and the last result of each check."""
     actor = actor_of(request)
     with tenant_tx(actor.tenant_id):
-        return shown(domain_for(actor, domain_id))
+        domain = domain_for(actor, domain_id)
+    return shown(domain)
 
 
 @router.post(
-    "/{uuid:domain_id}/verify", response={200: DomainOut, **ERRORS}, operation_id="verify_domain", summary="Check now"
+    "/{uuid:domain_id}/verify",
+    response={200: DomainOut, **errors(404)},
+    auth=writes,
+    operation_id="verify_domain",
+    summary="Check now",
 )
-def verify_domain(request: HttpRequest, domain_id: UUID) -> DomainOut:
-    """Runs the four checks now and answers with what they found."""
-    return shown(actions.check_domain(actor=actor_of(request), domain_id=domain_id))
+@idempotent
+def verify_domain(request: HttpRequest, domain_id: UUID) -> Any:
+    """Runs the four checks now and answers with the domain and what they found in `checks`.
+
+    When all pass the domain becomes `verified`, and `active` a moment later, as soon as the mail engine is configured.
+    """
+    return Status(200, shown(actions.check_domain(actor=actor_of(request), domain_id=domain_id)))
 
 
 @router.delete(
-    "/{uuid:domain_id}", response={204: None, **ERRORS}, operation_id="delete_domain", summary="Delete a domain"
+    "/{uuid:domain_id}",
+    response={204: None, **errors(404, 409)},
+    auth=writes,
+    operation_id="delete_domain",
+    summary="Delete a domain",
 )
 def delete_domain(request: HttpRequest, domain_id: UUID) -> Any:
-    """Refused (409) while the domain holds mailboxes: delete them first."""
+    """With its keys and routes; the name is free at once.
+
+    Refused with 409 `domain-holds-addresses` (and the list in `addresses`) while it holds mailboxes: delete them first.
+    """
     actor = actor_of(request)
     with tenant_tx(actor.tenant_id):
         domain = domain_for(actor, domain_id)
         actions.delete_domain(actor=actor, domain_id=domain.pk, confirm=domain.domain)
-    return 204, None
+    return Status(204, None)

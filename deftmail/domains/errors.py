@@ -69,10 +69,3 @@ class ConfirmationMismatch(Invalid):
 
     def __init__(self) -> None:
         super().__init__(field="confirm")
-
-
-class CompanyStopped(Conflict):
-    """The company is suspended or cancelled: reading goes on, changes do not."""
-
-    code = "company-stopped"
-    message = _("Your company is suspended, so nothing can be changed. Receiving, reading and export go on.")

@@ -9,6 +9,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from deftmail.kit import problems
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -67,10 +69,13 @@ class BodyLimit:
 async def _too_large(scope: Scope, send: Send, limit: int) -> None:
     detail = f"The request is larger than {limit} bytes. Nothing was changed."
     if scope["path"].startswith("/api/"):
-        kind = b"application/problem+json"
-        body = json.dumps({"type": "/docs/problems/too-large", "title": "Too large", "status": 413, "detail": detail})
+        kind, body = problems.MEDIA_TYPE, json.dumps(problems.details(problems.TooLarge(detail)))
     else:
-        kind, body = b"text/plain; charset=utf-8", detail
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+        kind, body = "text/plain; charset=utf-8", detail
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body.encode())).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})

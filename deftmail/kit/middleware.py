@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from psycopg_pool import PoolTimeout
 
-from deftmail.kit import ratelimit
+from deftmail.kit import problems, ratelimit
 from deftmail.kit.errors import Refusal, TooManyRequests, Unavailable
 from deftmail.kit.net import client_ip
 
@@ -22,8 +22,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What a request meets while PostgreSQL is down or its pool is exhausted."""
-
-PROBLEM_TYPE = "/docs/problems/"
 
 
 def limited(name: str, *, write: str = "") -> Callable[[View], View]:
@@ -98,7 +96,13 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 405 and request.path.startswith("/api/"):
+            # Django and ninja answer it themselves, in plain text.
+            refused = problem(problems.MethodNotAllowed())
+            refused["Allow"] = response.headers.get("Allow", "")
+            return refused
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, Refusal):
@@ -126,17 +130,8 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 def problem(refusal: Refusal) -> JsonResponse:
-    """RFC 9457 problem details. `errors` names the member that is wrong (§3, extension members)."""
-    body: dict[str, Any] = {
-        "type": PROBLEM_TYPE + refusal.code,
-        "title": str(refusal.message),
-        "status": refusal.status,
-        "detail": str(refusal.text),
-        **refusal.data,
-    }
-    if refusal.field:
-        body["errors"] = [{"field": refusal.field, "detail": str(refusal.text)}]
-    response = JsonResponse(body, status=refusal.status, content_type="application/problem+json")
+    """The refusal as RFC 9457 problem details."""
+    response = JsonResponse(problems.details(refusal), status=refusal.status, content_type=problems.MEDIA_TYPE)
     if refusal.retry_after:
         response["Retry-After"] = str(refusal.retry_after)
     return response

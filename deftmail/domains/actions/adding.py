@@ -22,6 +22,7 @@ from deftmail.mailproto.errors import DomainError
 from deftmail.mailproto.names import DomainName, is_subdomain, parse_hosted_domain
 from deftmail.tenants import audit
 from deftmail.tenants.actor import Actor
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Tenant
 from deftmail.tenants.policies import Action
 
@@ -55,7 +56,7 @@ def add_domain(*, actor: Actor, name: str, resolver: Resolver | None = None) -> 
     """Claim `name` for the actor's company: key made, records merged with what the DNS holds, checks scheduled.
 
     Call outside a transaction: it asks the DNS. Raises DomainInvalid, DomainExists, DomainTaken, DomainLimitReached,
-    CompanyStopped, Forbidden; nothing is written then.
+    CompanySuspended, Forbidden; nothing is written then.
     """
     actor.require(Action.DOMAIN_MANAGE)
     parsed = parse_name(name)
@@ -95,7 +96,7 @@ def _refuse_early(actor: Actor, name: DomainName, *, lock: bool = False) -> None
     tenants = Tenant.objects.filter(pk=actor.tenant_id)
     tenant = (tenants.select_for_update(no_key=True) if lock else tenants).get()
     if tenant.status != Tenant.Status.ACTIVE:
-        raise errors.CompanyStopped
+        raise CompanySuspended
     if Domain.objects.filter(tenant_id=actor.tenant_id, domain=name.ascii).exists():
         raise errors.DomainExists
     limit = tenant.max_domains

@@ -16,6 +16,7 @@ from deftmail.mailproto.errors import DomainError
 from deftmail.mailproto.names import parse_domain
 from deftmail.tenants import audit
 from deftmail.tenants.actor import Actor
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Tenant
 from deftmail.tenants.policies import Action
 
@@ -33,7 +34,7 @@ def delete_domain(
     confirm: the domain's name as typed, in either spelling
     addresses: every mailbox that may be destroyed with it; one that is not named refuses the whole
 
-    Raises ConfirmationMismatch, DomainHoldsAddresses, CompanyStopped, NotFound, Forbidden.
+    Raises ConfirmationMismatch, DomainHoldsAddresses, CompanySuspended, NotFound, Forbidden.
     """
     named = frozenset(address.strip().lower() for address in addresses)
     with tenant_tx(actor.tenant_id):
@@ -41,7 +42,7 @@ def delete_domain(
         tenant = Tenant.objects.select_for_update(no_key=True).get(pk=actor.tenant_id)
         domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE, for_update=True)
         if tenant.status == Tenant.Status.SUSPENDED:
-            raise errors.CompanyStopped
+            raise CompanySuspended
         if _typed(confirm) != domain.domain:
             raise errors.ConfirmationMismatch
         held = addresses_in(domain)

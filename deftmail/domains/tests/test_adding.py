@@ -16,6 +16,7 @@ from deftmail.kit.crypto import SealBroken, unseal
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailproto import dkim
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.testing import audit_of, make_company, set_columns
 
 BOTH = pytest.mark.django_db(databases=["default", "system"])
@@ -129,7 +130,7 @@ def test_no_ceiling_means_unlimited(cast, dns):
 @pytest.mark.parametrize("status", ["suspended", "cancelled"])
 def test_a_stopped_company_changes_nothing(cast, dns, status):
     set_columns(cast.acme, status=status)
-    with pytest.raises(errors.CompanyStopped):
+    with pytest.raises(CompanySuspended):
         add_domain(actor=cast.owner.actor, name="acme.test")
 
 

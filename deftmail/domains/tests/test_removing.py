@@ -13,6 +13,7 @@ from deftmail.domains.testing import make_domain, run_jobs, waiting_jobs
 from deftmail.engine.testing import domain_spec
 from deftmail.kit.errors import Conflict, Forbidden, NotFound
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.testing import audit_of, set_columns
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +125,6 @@ def test_strangers_and_mailbox_people_delete_nothing(cast):
 def test_a_suspended_company_deletes_nothing(cast):
     domain = make_domain(cast.acme, "acme.test")
     set_columns(cast.acme, status="suspended")
-    with pytest.raises(errors.CompanyStopped):
+    with pytest.raises(CompanySuspended):
         delete_domain(actor=cast.owner.actor, domain_id=domain.pk, confirm="acme.test")
     assert exists(domain)
