@@ -1,5 +1,6 @@
 """`deftmail stack up` and `down`: the same supervisor without a terminal."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -69,9 +70,9 @@ def down(options: Options) -> int:
         if processes.wait_gone([leader.pid], STOP_SECONDS):
             processes.send([leader.pid], 9)
             processes.wait_gone([leader.pid], 5)
-    layout.run.mkdir(exist_ok=True)
     with sole(layout):
         ended = processes.end_leftovers(layout.pids, layout.name)
         (layout.pids / "running.json").unlink(missing_ok=True)
+        shutil.rmtree(layout.run, ignore_errors=True)
     say(f"stopped; ended by pid file: {', '.join(ended)}" if ended else "stopped")
     return 0

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -106,6 +107,7 @@ def _keep(site: Site, options: Options, interrupted: threading.Event) -> int:
         if running.failure is None:
             (layout.pids / "running.json").unlink(missing_ok=True)
         pid_file.remove()
+        shutil.rmtree(layout.run, ignore_errors=True)
         say("stopped")
 
 
