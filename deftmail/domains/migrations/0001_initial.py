@@ -7,52 +7,109 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Domain',
+            name="Domain",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('sync_state', models.CharField(choices=[('pending', 'Provisioning'), ('ready', 'Ready'), ('failed', 'Failed')], default='pending', max_length=10)),
-                ('sync_error', models.TextField(blank=True, default='')),
-                ('sync_attempts', models.IntegerField(default=0)),
-                ('synced_at', models.DateTimeField(blank=True, null=True)),
-                ('generation', models.IntegerField(default=1)),
-                ('domain', models.CharField(help_text='A-labels, lower case, no trailing dot.', max_length=253)),
-                ('domain_unicode', models.CharField(help_text='U-labels, for people.', max_length=255)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('verified', 'Verified'), ('active', 'Active'), ('failed', 'Failed')], default='pending', max_length=20)),
-                ('dkim_selector', models.CharField(default='default', max_length=63)),
-                ('dkim_public_key', models.TextField(help_text='base64 of the SubjectPublicKeyInfo: the p= of the record.')),
-                ('dkim_private_key', models.TextField(help_text='PEM, sealed to this row (kit.crypto).')),
-                ('mx_verified', models.BooleanField(default=False)),
-                ('spf_verified', models.BooleanField(default=False)),
-                ('dkim_verified', models.BooleanField(default=False)),
-                ('dmarc_verified', models.BooleanField(default=False)),
-                ('checks', models.JSONField(default=list, help_text='The last result of each check, as shown.')),
-                ('dns_records', models.JSONField(default=list, help_text='The records to publish, merged with what stands there.')),
-                ('check_count', models.IntegerField(default=0)),
-                ('next_check_at', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('last_verified_at', models.DateTimeField(blank=True, help_text='When the checks last ran.', null=True)),
-                ('ownership_proven_at', models.DateTimeField(blank=True, null=True)),
-                ('held_elsewhere_at', models.DateTimeField(blank=True, help_text='Our key was found, but another company holds the name.', null=True)),
-                ('activated_at', models.DateTimeField(blank=True, null=True)),
-                ('degraded_since', models.DateTimeField(blank=True, null=True)),
-                ('failing_looks', models.IntegerField(default=0, help_text='Looks in a row that found a break: one is not a break.')),
-                ('check_from', models.DateTimeField(help_text="Start of the schedule of background checks; 'check again' renews it.")),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "sync_state",
+                    models.CharField(
+                        choices=[("pending", "Provisioning"), ("ready", "Ready"), ("failed", "Failed")],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("sync_error", models.TextField(blank=True, default="")),
+                ("sync_attempts", models.IntegerField(default=0)),
+                ("synced_at", models.DateTimeField(blank=True, null=True)),
+                ("generation", models.IntegerField(default=1)),
+                ("domain", models.CharField(help_text="A-labels, lower case, no trailing dot.", max_length=253)),
+                ("domain_unicode", models.CharField(help_text="U-labels, for people.", max_length=255)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("verified", "Verified"),
+                            ("active", "Active"),
+                            ("failed", "Failed"),
+                        ],
+                        default="pending",
+                        max_length=20,
+                    ),
+                ),
+                ("dkim_selector", models.CharField(default="default", max_length=63)),
+                (
+                    "dkim_public_key",
+                    models.TextField(help_text="base64 of the SubjectPublicKeyInfo: the p= of the record."),
+                ),
+                ("dkim_private_key", models.TextField(help_text="PEM, sealed to this row (kit.crypto).")),
+                ("mx_verified", models.BooleanField(default=False)),
+                ("spf_verified", models.BooleanField(default=False)),
+                ("dkim_verified", models.BooleanField(default=False)),
+                ("dmarc_verified", models.BooleanField(default=False)),
+                ("checks", models.JSONField(default=list, help_text="The last result of each check, as shown.")),
+                (
+                    "dns_records",
+                    models.JSONField(default=list, help_text="The records to publish, merged with what stands there."),
+                ),
+                ("check_count", models.IntegerField(default=0)),
+                ("next_check_at", models.DateTimeField(blank=True, db_index=True, null=True)),
+                (
+                    "last_verified_at",
+                    models.DateTimeField(blank=True, help_text="When the checks last ran.", null=True),
+                ),
+                ("ownership_proven_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "held_elsewhere_at",
+                    models.DateTimeField(
+                        blank=True, help_text="Our key was found, but another company holds the name.", null=True
+                    ),
+                ),
+                ("activated_at", models.DateTimeField(blank=True, null=True)),
+                ("degraded_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "failing_looks",
+                    models.IntegerField(default=0, help_text="Looks in a row that found a break: one is not a break."),
+                ),
+                (
+                    "check_from",
+                    models.DateTimeField(
+                        help_text="Start of the schedule of background checks; 'check again' renews it."
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'domains',
-                'indexes': [models.Index(fields=['tenant', 'created_at'], name='idx_domains_tenant'), models.Index(fields=['status'], name='idx_domains_status'), models.Index(fields=['domain'], name='idx_domains_domain')],
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'domain'), name='domains_tenant_domain'), models.UniqueConstraint(fields=('tenant', 'id'), name='domains_tenant_id'), models.UniqueConstraint(condition=models.Q(('ownership_proven_at__isnull', False)), fields=('domain',), name='domains_one_holder')],
+                "db_table": "domains",
+                "indexes": [
+                    models.Index(fields=["tenant", "created_at"], name="idx_domains_tenant"),
+                    models.Index(fields=["status"], name="idx_domains_status"),
+                    models.Index(fields=["domain"], name="idx_domains_domain"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "domain"), name="domains_tenant_domain"),
+                    models.UniqueConstraint(fields=("tenant", "id"), name="domains_tenant_id"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ownership_proven_at__isnull", False)),
+                        fields=("domain",),
+                        name="domains_one_holder",
+                    ),
+                ],
             },
         ),
     ]
