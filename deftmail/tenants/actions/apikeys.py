@@ -61,7 +61,9 @@ def create_api_key(
         created_by_id=actor.user_id,
         expires_at=expires_at,
     )
-    audit.record(actor, "api_key.created", key, scopes=key.scopes, expires_at=str(expires_at or ""))
+    audit.record(
+        actor, "api_key.created", key, scopes=key.scopes, expires_on=expires_at.date().isoformat() if expires_at else ""
+    )
     return key, raw
 
 

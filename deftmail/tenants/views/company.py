@@ -51,7 +51,7 @@ def apikeys(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     company = company_of(actor)
     context = {"company": company, "section": "settings", "keys": selectors.api_keys(actor), "now": now()}
     if not company.api_access:
-        context["plans"] = selectors.plans_with_api()
+        context["plans"] = ", ".join(plan.name for plan in selectors.plans_with_api())
         return render(request, "tenants/apikeys_locked.html", context, status=403 if request.method == "POST" else 200)
     form = ApiKeyForm(request.POST if request.method == "POST" else None)
     if form.is_bound:
