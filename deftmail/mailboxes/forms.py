@@ -55,14 +55,21 @@ class CreateForm(PasswordForm):
     )
     quota_mb = forms.IntegerField(label=_("Storage in MB"), required=False, min_value=1, localize=False)
 
-    def __init__(self, *args: Any, domains: Sequence[Domain], plan_quota_mb: int | None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, domains: Sequence[Domain], plan_quota_mb: int | None, own_address: str = "", **kwargs: Any
+    ) -> None:
+        """`own_address`: what the person himself signs in with, where it can become a mailbox here."""
         super().__init__(*args, **kwargs)
         field = self.fields["domain"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(domain.domain, domain.domain_unicode) for domain in domains]
         self.fields["quota_mb"].help_text = _quota_hint(plan_quota_mb)
-        # An owner or admin who gets a mailbox with his own address keeps his password: the action says when one is due.
-        self.fields["password"].required = False
+        if own_address:
+            # His mailbox shares the password he has; for all others the action says that one is due.
+            self.fields["password"].required = False
+            self.fields["password"].help_text = _(
+                "Leave it empty for %(address)s: there the password you sign in with serves. %(rules)s"
+            ) % {"address": own_address, "rules": StrengthValidator().get_help_text()}
 
     @property
     def address(self) -> str:

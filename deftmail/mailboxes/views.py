@@ -72,6 +72,7 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         request.POST or None,
         domains=domains,
         plan_quota_mb=company.mailbox_quota_mb,
+        own_address=selectors.own_address_without_mailbox(actor.tenant_id, actor.user_id),
         initial={"domain": request.GET.get("domain", "")},
     )
     if request.method == "POST" and form.is_valid():

@@ -83,3 +83,13 @@ def needs_recovery_address(tenant_id: UUID, user_id: UUID) -> bool:
         return True
     domain = person.recovery_email.rpartition("@")[2]
     return Domain.objects.filter(tenant_id=tenant_id, domain=domain).exists()
+
+
+def own_address_without_mailbox(tenant_id: UUID, user_id: UUID | None) -> str:
+    """The address this person signs in with, where its domain is proven here and it is no mailbox yet; else ""."""
+    person = User.objects.filter(pk=user_id, mailbox=None).first() if user_id is not None else None
+    if person is None:
+        return ""
+    domain = person.email.rpartition("@")[2]
+    proven = Domain.objects.filter(tenant_id=tenant_id, domain=domain, ownership_proven_at__isnull=False)
+    return person.email if proven.exists() else ""

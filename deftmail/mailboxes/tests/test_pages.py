@@ -127,7 +127,7 @@ class TestCreating:
             ({"email": "alice@other.test"}, "email", "not one of your domains"),
             ({"domain": "other.test"}, "domain", "valid choice"),
             ({"password": "password1234"}, "password", "leaked"),
-            ({"password": ""}, "password", "at least 10"),
+            ({"password": ""}, "password", "Enter a password"),
             ({"password": "ü" * 40}, "password", "72"),
             ({"quota_mb": "999999"}, "quota_mb", "51200"),
             ({"quota_mb": "1e9"}, "quota_mb", "whole number"),
@@ -146,6 +146,9 @@ class TestCreating:
 
     def test_an_owner_joins_his_own_address_without_a_password(self, cast):
         make_domain(cast.acme, "acme-signup.example", active=True)
+        assert "Leave it empty for olive@acme-signup.example" in text_of(cast.owner.client.get(url("add")))
+        other = self.post(cast.owner, email="bob", domain="acme-signup.example", password="")
+        assert "at least 10" in text_of(other)
         response = self.post(cast.owner, email="olive", domain="acme-signup.example", password="")
         page = text_of(cast.owner.client.get(response["Location"]))
         assert "shares your own password" in page
