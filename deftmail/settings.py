@@ -197,6 +197,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600 if _local else 31536000
+WHITENOISE_AUTOREFRESH = conf.mode == "local"  # else a rebuilt file is served with the old length
 
 PROCRASTINATE_IMPORT_PATHS = [
     "deftmail.domains.tasks",
