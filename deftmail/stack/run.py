@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -120,7 +121,14 @@ def announce(site: Site) -> None:
     print(status.table(status.status(site)), flush=True)
     path = demo_file(site)
     if path.exists():
-        print(f"{'demo':12} {path.read_text().strip()}", flush=True)
+        print(f"{'demo':12} {sign_in(path.read_text(), site.base_url)}", flush=True)
+
+
+def sign_in(printed: str, url: str) -> str:
+    """What a newcomer does with the demo, from what `deftmail demo` printed; the port may have moved since."""
+    demo = json.loads(printed)
+    people = " or ".join(demo["mailboxes"])
+    return f"sign in at {url} as {demo['owner']} (console), {people} (webmail); password {demo['password']}"
 
 
 def demo_file(site: Site) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deftmail import cli as console
-from deftmail.stack import cli, status
+from deftmail.stack import cli, run, status
 from deftmail.stack.memory import Memory
 
 
@@ -103,3 +103,11 @@ def test_the_stack_commands_start_without_django() -> None:
 
     code = "import sys, deftmail.cli, deftmail.stack.cli; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_demo_is_shown_at_the_address_of_today() -> None:
+    printed = '{"owner": "o@c.example", "mailboxes": ["a@acme.test", "b@acme.test"], "password": "x-y", "url": "old"}'
+    shown = run.sign_in(printed, "http://localhost:8003")
+    assert shown == (
+        "sign in at http://localhost:8003 as o@c.example (console), a@acme.test or b@acme.test (webmail); password x-y"
+    )
