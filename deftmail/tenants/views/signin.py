@@ -37,19 +37,19 @@ class _Saves:
             return self.form_invalid(form)  # type: ignore[attr-defined,no-any-return]
 
 
-class SignIn(_Answers, allauth_views.LoginView):  # type: ignore[misc]  # allauth has no types
+class SignIn(_Answers, allauth_views.LoginView):
     """One page for everybody."""
 
 
-class Reauthenticate(_Answers, allauth_views.ReauthenticateView):  # type: ignore[misc]  # allauth has no types
+class Reauthenticate(_Answers, allauth_views.ReauthenticateView):
     """The password once more, before what is sensitive."""
 
 
-class ResetPassword(_Saves, _Answers, allauth_views.PasswordResetView):  # type: ignore[misc]  # allauth has no types
+class ResetPassword(_Saves, _Answers, allauth_views.PasswordResetView):
     """Ask for a reset link."""
 
 
-class NewPassword(_Saves, _Answers, allauth_views.PasswordResetFromKeyView):  # type: ignore[misc]  # allauth has no types
+class NewPassword(_Saves, _Answers, allauth_views.PasswordResetFromKeyView):
     """Behind the link: choose a new password."""
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
