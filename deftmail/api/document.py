@@ -37,7 +37,12 @@ _HEADERS: dict[int, dict[str, Any]] = {
     429: _RETRY,
     503: _RETRY,
 }
-_PARAMETERS = {"domain_id": "Id of the domain.", "mailbox_id": "Id of the mailbox."}
+_PARAMETERS = {  # what ninja loses of the parameters' own words
+    "domain_id": "Id of the domain.",
+    "mailbox_id": "Id of the mailbox.",
+    "limit": "Rows of one page.",
+    "q": "Part of the address or of the display name.",
+}
 _IDEMPOTENCY = {
     "in": "header",
     "name": HEADER,
@@ -65,8 +70,9 @@ def _finish_operation(described: dict[str, Any], operation: Any) -> None:
             described["security"] = [{ApiKeyAuth.__name__: [auth.scope]}]
             described["description"] = f"{described.get('description', '').strip()}\n\nScope: `{auth.scope}`."
     for parameter in described["parameters"]:
-        if text := _PARAMETERS.get(parameter["name"]) if parameter["in"] == "path" else None:
-            parameter["description"] = text
+        _flatten(parameter)
+        if text := _PARAMETERS.get(parameter["name"]):
+            parameter.setdefault("description", text)
     if getattr(operation.view_func, "takes_idempotency_key", False):
         described["parameters"].append(_IDEMPOTENCY)
         described["responses"].setdefault("409", _problem())
@@ -84,6 +90,17 @@ def _finish_operation(described: dict[str, Any], operation: Any) -> None:
         elif name in examples.ANSWERS:
             answer["content"]["application/json"]["example"] = examples.ANSWERS[name]
     described["responses"] = dict(sorted(described["responses"].items()))
+
+
+def _flatten(parameter: dict[str, Any]) -> None:
+    """An optional parameter comes as "this, or null" around the type it has: take the type, and its words outside."""
+    schema = parameter["schema"]
+    while len(options := [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]) == 1:
+        kept = {name: value for name, value in schema.items() if name != "anyOf"}
+        schema = kept | options[0]
+    parameter["schema"] = schema
+    if text := schema.get("description"):
+        parameter["description"] = text
 
 
 def _problem() -> dict[str, Any]:

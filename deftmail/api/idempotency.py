@@ -114,7 +114,7 @@ def _again(row: IdempotencyKey) -> HttpResponse:
     replayed = {"Idempotency-Replayed": "true"}
     if row.body is None:
         return HttpResponse(status=row.status, headers=replayed)
-    return Response(row.body, status=row.status, headers=replayed)
+    return Response(row.body, status=row.status, headers=replayed, content_type="application/json; charset=utf-8")
 
 
 def _own(tenant_id: UUID, key: str) -> Any:

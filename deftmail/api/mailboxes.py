@@ -77,7 +77,7 @@ def create_mailbox(request: HttpRequest, body: MailboxIn) -> Any:
 def list_mailboxes(
     request: HttpRequest,
     domain_id: Annotated[UUID | None, Field(description="Those of one domain.")] = None,
-    q: Annotated[Text, Field(max_length=200, description="Part of the address or of the display name.")] = "",
+    q: Annotated[Text, Field(max_length=200)] = "",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> MailboxPage:

@@ -15,7 +15,7 @@ from deftmail.kit.errors import Invalid
 Row = TypeVar("Row", bound=Model)
 LONGEST = 600
 """Characters of a cursor: the longest address (320 bytes) in base64 is 427."""
-Limit = Annotated[int, Field(ge=1, le=200, description="Rows of one page.")]
+Limit = Annotated[int, Field(ge=1, le=200)]
 Cursor = Annotated[
     str | None,
     Field(description="`next` of the page before; left out for the first page.", max_length=LONGEST),
