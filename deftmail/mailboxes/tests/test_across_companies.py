@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -37,8 +40,15 @@ def other(db):
 def as_postfix(query):
     """Rows of a query in a connection of Postfix's own role."""
     settings = connections["default"].settings_dict
+    # The stack keeps the password of Postfix's role for Postfix alone; a bare PostgreSQL may trust loopback.
+    secrets = Path(os.environ.get("DEFTMAIL_VAR", "var")) / "secrets.json"
+    password = json.loads(secrets.read_text())["postgres_mta"] if secrets.exists() else None
     with psycopg.connect(
-        host=settings["HOST"], port=settings["PORT"], dbname=settings["NAME"], user="deftmail_mta"
+        host=settings["HOST"],
+        port=settings["PORT"],
+        dbname=settings["NAME"],
+        user="deftmail_mta",
+        password=password,
     ) as connection:
         return sorted(connection.execute(query).fetchall())
 
