@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "deftmail.kit.htmx.ToastMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "deftmail.kit.requestlog.RequestLog",
     "allauth.account.middleware.AccountMiddleware",
     "deftmail.kit.middleware.RefusalMiddleware",
     "deftmail.kit.middleware.RateLimitMiddleware",
@@ -214,6 +214,8 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 }
 
 LOGGING_CONFIG = "deftmail.kit.logs.configure"
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = False
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = False
 LOGGING: dict[str, Any] = {"version": 1}  # Django calls LOGGING_CONFIG only when this is not empty
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS = ["security.W004"]

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import logging.config
+import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+# What follows opens an account (sign-up, password, address) or belongs to one person (undo).
+_LINKS = re.compile(
+    r"(/signup/confirm/|/account/address/|/mail/undo/|/password/reset/[0-9A-Za-z]+-)(?!set-password\b)[^\s?\"'<>]+"
+)
+
+
+def without_secrets_of_links(text: str) -> str:
+    """`text` with the secret part of our own links taken out: whoever reads logs must not be able to use them."""
+    return _LINKS.sub(r"\1…", text)
+
+
+def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # Django's own lines carry the path in their text ("Gone: /signup/confirm/…").
+    for name in ("event", "path"):
+        if isinstance(value := event.get(name), str):
+            event[name] = without_secrets_of_links(value)
+    return event
 
 
 def configure(_config: dict[str, Any] | None = None) -> None:
@@ -17,6 +37,7 @@ def configure(_config: dict[str, Any] | None = None) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        _without_secrets,
     ]
     renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     logging.config.dictConfig(
