@@ -1,0 +1,188 @@
+"""What each state closes and what it leaves open at the real doors: sign-in, submission, JMAP, the MX."""
+
+from __future__ import annotations
+
+import secrets
+import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+import redis
+
+from deftmail.engine.registry import engine
+from deftmail.jmap import Address, MailAccount, OutgoingMessage, SendRefused
+from tests.world import Company, World, letter, until
+
+pytestmark = pytest.mark.servers
+PASSWORD = "plum orbit ledger quay"
+OUTSIDE = "target@outside.example"
+
+
+@dataclass
+class Shop:
+    """A company with an active domain and one mailbox, and the operator's hand in the database."""
+
+    world: World
+    company: Company
+    domain: str
+    mailbox: str
+    mailbox_id: str
+
+    @contextmanager
+    def with_columns(self, table: str, **values: object) -> Iterator[None]:
+        """Set columns of the company's rows for a while, as an operator's command would."""
+        column = "id" if table == "tenants" else "tenant_id"
+        with psycopg.connect(self.world.env["DEFTMAIL_DATABASE_SYSTEM_URL"], autocommit=True) as connection:
+            names = ", ".join(values)
+            before = connection.execute(
+                f"SELECT {names} FROM {table} WHERE {column} = %s", [self.company.tenant_id]
+            ).fetchone()
+            change = f"UPDATE {table} SET " + ", ".join(f"{name} = %s" for name in values) + f" WHERE {column} = %s"
+            connection.execute(change, [*values.values(), self.company.tenant_id])
+            try:
+                yield
+            finally:
+                connection.execute(change, [*(before or ()), self.company.tenant_id])
+
+    def send(self) -> tuple[int, str]:
+        """What submission answers at RCPT."""
+        with self.world.submission(self.mailbox, PASSWORD) as client:
+            client.mail(self.mailbox)
+            code, said = client.rcpt(OUTSIDE)
+        return code, said.decode()
+
+    def send_by_jmap(self) -> SendRefused | None:
+        """How the webmail's way refuses, or None."""
+        account = MailAccount(engine().jmap_access(self.mailbox))
+        message = OutgoingMessage(
+            sender=Address(name="", email=self.mailbox),
+            to=(Address(name="", email=OUTSIDE),),
+            subject=f"doors {secrets.token_hex(4)}",
+            text="Hello.",
+            message_id=f"{secrets.token_hex(8)}@{self.domain}",
+        )
+        try:
+            account.send(message)
+        except SendRefused as refusal:
+            return refusal
+        return None
+
+    def receive(self) -> tuple[int, str]:
+        """What the MX answers at RCPT."""
+        with self.world.outside() as server:
+            server.mail("friend@outside.example")
+            code, said = server.rcpt(self.mailbox)
+        return code, said.decode()
+
+    def signs_in(self) -> bool:
+        """Whether IMAP opens."""
+        try:
+            with self.world.imap(self.mailbox, PASSWORD):
+                return True
+        except Exception:
+            return False
+
+
+@pytest.fixture(scope="module")
+def shop(world: World) -> Shop:
+    domain = f"doors{secrets.token_hex(4)}.test"
+    company = world.company("Doors", f"owner@{secrets.token_hex(4)}.example", PASSWORD)
+    with company.api as api:
+        made = api.post("/domains", json={"domain": domain}).json()
+        world.zone(domain)
+        world.publish(domain, made["dns_records"])
+        verify = f"/domains/{made['id']}/verify"
+        until(lambda: api.post(verify).json().get("status") == "active", f"{domain} becomes active")
+        box = api.post("/mailboxes", json={"email": f"anna@{domain}", "password": PASSWORD}).json()
+        until(lambda: api.get(f"/mailboxes/{box['id']}").json()["provisioning"] == "ready", "the mailbox is ready")
+    return Shop(world, company, domain, f"anna@{domain}", box["id"])
+
+
+def test_all_is_open_and_the_sign_in_is_recorded(shop: Shop):
+    assert shop.signs_in()
+    assert shop.send()[0] == 250
+    assert shop.send_by_jmap() is None
+    assert shop.receive()[0] == 250
+    with shop.company.api as api:
+        until(lambda: api.get(f"/mailboxes/{shop.mailbox_id}").json()["last_login_at"], "the sign-in is written down")
+
+
+def test_a_suspended_mailbox_reads_and_receives_and_is_told_why_it_cannot_send(shop: Shop):
+    with shop.with_columns("mail_users", status="suspended", status_reason="Reported as spam"):
+        assert shop.signs_in()
+        assert shop.receive()[0] == 250
+        code, said = shop.send()
+        assert code == 550
+        assert "5.7.1" in said
+        assert "Reported as spam" in said
+        refusal = shop.send_by_jmap()
+        assert refusal is not None
+        assert not refusal.temporary
+        assert "Reported as spam" in refusal.sentence
+    assert shop.send()[0] == 250
+
+
+def test_a_disabled_mailbox_keeps_or_refuses_what_arrives(shop: Shop):
+    with shop.with_columns("mail_users", status="disabled"):
+        assert not shop.signs_in()
+        assert shop.receive()[0] == 250
+        assert shop.send_by_jmap() is not None
+    with shop.with_columns("mail_users", status="disabled", refuse_when_disabled=True):
+        code, said = shop.receive()
+        assert code == 550
+        assert "no longer accepts mail" in said
+    assert shop.signs_in()
+
+
+@pytest.mark.parametrize("status", ["suspended", "cancelled"])
+def test_a_stopped_company_reads_and_receives_and_sends_nothing(shop: Shop, status: str):
+    with shop.with_columns("tenants", status=status):
+        assert shop.signs_in()
+        assert shop.receive()[0] == 250
+        assert shop.send()[0] == 550
+        assert shop.send_by_jmap() is not None
+
+
+def test_a_mailbox_that_is_not_ready_is_told_to_wait(shop: Shop):
+    with shop.with_columns("mail_users", synced_at=None):
+        code, said = shop.receive()
+        assert code == 450
+        assert "4.7.1" in said
+
+
+def test_without_its_signing_key_mail_waits(shop: Shop):
+    client = redis.Redis.from_url(shop.world.env["DEFTMAIL_REDIS_URL"])
+    selector = client.hget("DKIM_SELECTORS", shop.domain)
+    assert selector, "the key is live before"
+    client.hdel("DKIM_SELECTORS", shop.domain)
+    try:
+        code, said = shop.send()
+        assert code == 450
+        assert "4.7.1" in said
+        refusal = shop.send_by_jmap()
+        assert refusal is not None
+        assert refusal.temporary
+    finally:
+        client.hset("DKIM_SELECTORS", shop.domain, selector)
+    assert shop.send()[0] == 250
+
+
+def test_guessing_is_stopped_and_the_person_is_not(shop: Shop):
+    assert shop.signs_in()
+    for _ in range(12):
+        with pytest.raises(smtplib.SMTPAuthenticationError), shop.world.submission(shop.mailbox, secrets.token_hex(8)):
+            pass
+    assert shop.signs_in()
+
+
+def test_a_whole_letter_is_taken(shop: Shop):
+    with shop.world.submission(shop.mailbox, PASSWORD) as client:
+        refused = client.sendmail(
+            shop.mailbox,
+            [OUTSIDE, shop.mailbox],
+            letter(shop.mailbox, OUTSIDE, f"whole {secrets.token_hex(4)}").as_bytes(),
+        )
+    assert refused == {}
