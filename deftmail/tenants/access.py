@@ -43,6 +43,12 @@ def member_of(user: User) -> Membership | None:
     return Membership.objects.filter(user=user).first()
 
 
+def role_of(actor: Actor) -> str:
+    """The role the actor has now, which may be another than when his request began; "" for a key, a job, a stranger."""
+    own = Membership.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id) if actor.user_id else None
+    return (own.values_list("role", flat=True).first() or "") if own is not None else ""
+
+
 def apikey_for(actor: Actor, key_id: UUID | str, *, for_update: bool = False) -> ApiKey:
     """A key of the actor's company. Raises NotFound, Forbidden."""
     actor.require(Action.APIKEY_MANAGE)

@@ -7,9 +7,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from deftmail.kit.errors import Conflict, Invalid
+from deftmail.kit.errors import Conflict, Forbidden, Invalid
 from deftmail.tenants import audit
-from deftmail.tenants.access import member_for, running_company
+from deftmail.tenants.access import member_for, role_of, running_company
 from deftmail.tenants.actions.passwords import end_sessions
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Role
@@ -23,7 +23,10 @@ def change_role(*, actor: Actor, member_id: UUID | str, role: str) -> Membership
     Raises NotFound, Forbidden (somebody stronger, or a role beyond one's own), Conflict (oneself), Invalid.
     """
     actor.require(Action.PEOPLE_MANAGE)
-    running_company(actor)
+    # One change at a time, by rights of this moment: two owners who demote each other must leave one owner.
+    running_company(actor, for_update=True)
+    if actor.user_id is not None and role_of(actor) != actor.role:
+        raise Forbidden
     member = member_for(actor, member_id, for_update=True)
     if role not in Role.values:
         raise Invalid(_("Choose a role."), field="role")
