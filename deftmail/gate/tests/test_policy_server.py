@@ -1,0 +1,263 @@
+"""The policy service over real sockets: answers, hostile bytes, load."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+from django.db import OperationalError
+
+from deftmail.gate import policy
+from deftmail.gate.policy import Decider, PolicyServer
+from deftmail.gate.policywire import MAX_LINE, encode_request
+from deftmail.sending.decisions import Recipient, Sender
+
+ALICE = Sender(
+    email="alice@acme.test",
+    addresses=frozenset({"alice@acme.test"}),
+    status="active",
+    status_reason="",
+    tenant_status="active",
+    domain="acme.test",
+    domain_status="active",
+    dkim_live=True,
+)
+
+
+class Facts:
+    """What the policy service decides on, in tables."""
+
+    def __init__(self):
+        self.senders = {ALICE.email: ALICE}
+        self.recipients = {}
+        self.error = None
+        self.asked = []
+
+    def sender(self, account):
+        self.asked.append(account)
+        if self.error:
+            raise self.error
+        return self.senders.get(account)
+
+    def recipient(self, address):
+        self.asked.append(address)
+        if self.error:
+            raise self.error
+        domain = address.rpartition("@")[2]
+        return self.recipients.get(address, Recipient(domain, "active" if domain == "acme.test" else "unknown"))
+
+
+@pytest.fixture
+def facts():
+    return Facts()
+
+
+@pytest.fixture
+def pokes():
+    return []
+
+
+@pytest.fixture
+async def policy_port(facts, pokes, threads):
+    server = PolicyServer(Decider(threads[0], source=facts, poke=pokes.append))
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    yield listening.sockets[0].getsockname()[1]
+    listening.close()
+
+
+async def connect(port):
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
+async def talk(port, *sent, answers=1):
+    """Send requests on one connection; returns the actions."""
+    reader, writer = await connect(port)
+    for data in sent:
+        writer.write(data)
+    actions = []
+    for _ in range(answers):
+        answer = await asyncio.wait_for(reader.readuntil(b"\n\n"), 10)
+        actions.append(answer.decode().removeprefix("action=").strip())
+    writer.close()
+    return actions
+
+
+def submission(**attributes):
+    return encode_request(
+        {
+            "policy_context": "submission",
+            "protocol_state": "RCPT",
+            "sasl_username": "alice@acme.test",
+            "sender": "alice@acme.test",
+            "recipient": "bob@outside.example",
+        }
+        | attributes
+    )
+
+
+def mx(recipient, **attributes):
+    return encode_request({"policy_context": "mx", "protocol_state": "RCPT", "recipient": recipient} | attributes)
+
+
+class TestPolicyAnswers:
+    async def test_what_may_leave_goes_on_to_postfixs_own_rules(self, policy_port):
+        assert await talk(policy_port, submission()) == ["DUNNO"]
+
+    @pytest.mark.parametrize("state", ["MAIL", "RCPT", "DATA", "END-OF-MESSAGE"])
+    async def test_a_foreign_sender_is_refused_at_every_state(self, policy_port, state):
+        (action,) = await talk(policy_port, submission(sender="ceo@other.test", protocol_state=state))
+        assert action.startswith("550 5.7.1 alice@acme.test may not send as ceo@other.test")
+
+    @pytest.mark.parametrize("state", ["CONNECT", "EHLO", "VRFY", ""])
+    async def test_nothing_is_decided_at_others(self, policy_port, state):
+        assert await talk(policy_port, submission(sender="ceo@other.test", protocol_state=state)) == ["DUNNO"]
+
+    async def test_the_mailbox_on_submission_is_the_one_that_signed_in_in_any_spelling(self, policy_port, facts):
+        assert await talk(policy_port, submission(sasl_username="Alice@ACME.test", sasl_sender="bob@acme.test")) == [
+            "DUNNO"
+        ]
+        assert facts.asked == ["alice@acme.test"]
+
+    async def test_the_mailbox_on_cyrus_ports_is_what_cyrus_says_never_the_sender(self, policy_port, facts):
+        for context in ("jmap", "sieve"):
+            attributes = {"policy_context": context, "sasl_username": "", "sasl_sender": "alice@acme.test"}
+            assert await talk(policy_port, submission(**attributes)) == ["DUNNO"]
+            (action,) = await talk(policy_port, submission(**attributes | {"sasl_sender": ""}))
+            assert action == "550 5.7.1 Sign in to send mail here"
+        assert set(facts.asked) == {"alice@acme.test"}
+
+    async def test_what_sieve_sends_names_its_mailbox_to_the_signer_once_a_message(self, policy_port):
+        attributes = {"policy_context": "sieve", "sasl_username": "", "sasl_sender": "Alice@acme.test", "sender": ""}
+        assert await talk(
+            policy_port,
+            *(submission(**attributes, protocol_state=state) for state in ("RCPT", "RCPT", "DATA", "END-OF-MESSAGE")),
+            answers=4,
+        ) == ["DUNNO", "DUNNO", "PREPEND X-DeftMail-Account: alice@acme.test", "DUNNO"]
+
+    async def test_nobody_after_auth_is_nobody(self, policy_port):
+        (action,) = await talk(policy_port, submission(policy_context="jmap", sasl_username="", sasl_sender="<>"))
+        assert action.startswith("550 5.7.1 Sign in")
+
+    @pytest.mark.parametrize(
+        ("context", "sender", "expected"),
+        [
+            ("jmap", "", "550 5.7.1 The empty sender"),
+            ("jmap", "bob@acme.test", "550 5.7.1 alice@acme.test may not send as bob@acme.test"),
+            ("submission", "", "550 5.7.1 The empty sender"),
+            ("sieve", "", "DUNNO"),
+            ("sieve", "somebody@outside.example", "DUNNO"),
+        ],
+    )
+    async def test_senders_by_door(self, policy_port, context, sender, expected):
+        attributes = {"policy_context": context, "sasl_sender": "alice@acme.test", "sender": sender}
+        (action,) = await talk(policy_port, submission(**attributes))
+        assert action.startswith(expected)
+
+    async def test_mail_for_a_claimed_domain_waits_and_starts_a_look_once(self, policy_port, facts, pokes):
+        facts.recipients["alice@new.test"] = Recipient("new.test", "claimed")
+        actions = await talk(policy_port, *[mx("Alice@NEW.test")] * 3, answers=3)
+        assert all(action.startswith("450 4.7.1 new.test is being set up") for action in actions)
+        await asyncio.sleep(0.05)
+        assert pokes == ["new.test"]
+
+    async def test_mail_for_domains_of_nobody_here_is_refused(self, policy_port, pokes):
+        (action,) = await talk(policy_port, mx("x@elsewhere.example"))
+        assert action == "550 5.7.1 We do not receive mail for this domain"
+        assert await talk(policy_port, mx("x@elsewhere.example", protocol_state="DATA")) == ["DUNNO"]
+        assert pokes == []
+
+    async def test_a_disabled_mailbox_that_refuses(self, policy_port, facts):
+        facts.recipients["a@acme.test"] = Recipient("acme.test", "active", "disabled", True, True)
+        (action,) = await talk(policy_port, mx("a@acme.test"))
+        assert action == "550 5.7.1 This mailbox no longer accepts mail"
+
+    @pytest.mark.parametrize("error", [OperationalError("away"), RuntimeError("a fault of ours")])
+    @pytest.mark.parametrize("request_", [submission(), mx("x@acme.test")])
+    async def test_not_knowing_is_never_a_yes_and_never_a_no(self, policy_port, facts, error, request_):
+        facts.error = error
+        assert await talk(policy_port, request_) == ["450 4.7.1 Temporarily unavailable, please try again later"]
+        facts.error = None
+        assert await talk(policy_port, request_) == ["DUNNO"]
+
+    async def test_a_service_that_does_not_name_itself_is_deferred(self, policy_port):
+        (action,) = await talk(policy_port, submission(policy_context="elsewhere"))
+        assert action.startswith("450 4.7.1")
+
+    async def test_a_slow_decision_is_deferred(self, policy_port, facts, monkeypatch):
+        monkeypatch.setattr(policy, "DECIDE_WITHIN", 0.05)
+        facts.sender = lambda _account: __import__("time").sleep(0.4)
+        (action,) = await talk(policy_port, submission())
+        assert action.startswith("450 4.7.1")
+
+
+class TestPolicyUnderAttack:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\n",
+            b"EHLO x\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\0" * 100 + b"\n",
+            b"x" * (MAX_LINE + 1),
+            os.urandom(3000) + b"\n",
+        ],
+        ids=["empty", "smtp", "http", "nul", "long", "random"],
+    )
+    async def test_garbage_is_closed_without_an_answer(self, policy_port, data):
+        reader, writer = await connect(policy_port)
+        writer.write(data)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        assert await talk(policy_port, submission()) == ["DUNNO"]
+
+    async def test_ten_megabytes_without_a_newline_are_cut_off(self, policy_port):
+        reader, writer = await connect(policy_port)
+
+        async def flood():
+            for _ in range(160):
+                writer.write(b"x" * 65536)
+                await asyncio.wait_for(writer.drain(), 5)
+            await reader.readexactly(1)
+
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await flood()
+        writer.close()
+        assert await talk(policy_port, submission()) == ["DUNNO"]
+
+    async def test_half_a_request_is_closed_in_time_and_drops_do_not_extend_it(self, policy_port, monkeypatch):
+        monkeypatch.setattr(policy, "REQUEST_WITHIN", 0.3)
+        reader, writer = await connect(policy_port)
+        started = asyncio.get_running_loop().time()
+        closed = asyncio.create_task(reader.read())
+        for byte in b"request=smtpd_access_policy":
+            if closed.done():
+                break
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.03)
+        assert await asyncio.wait_for(closed, 5) == b""
+        assert asyncio.get_running_loop().time() - started < 2
+
+    async def test_an_idle_connection_stays_for_the_next_request(self, policy_port, monkeypatch):
+        monkeypatch.setattr(policy, "REQUEST_WITHIN", 0.1)
+        reader, writer = await connect(policy_port)
+        for _ in range(2):
+            await asyncio.sleep(0.25)
+            writer.write(submission())
+            assert await asyncio.wait_for(reader.readuntil(b"\n\n"), 5) == b"action=DUNNO\n\n"
+        writer.close()
+
+    async def test_five_hundred_connections_at_once(self, policy_port):
+        answers = await asyncio.gather(*(talk(policy_port, submission()) for _ in range(500)))
+        assert answers == [["DUNNO"]] * 500
+
+    async def test_more_than_the_bound_are_closed(self, policy_port, monkeypatch):
+        monkeypatch.setattr(policy, "CONNECTIONS_AT_MOST", 2)
+        kept = [await connect(policy_port) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        reader, writer = await connect(policy_port)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        for each in (*kept, (reader, writer)):
+            each[1].close()
+        await asyncio.sleep(0.05)
+        assert await talk(policy_port, submission()) == ["DUNNO"]
