@@ -108,6 +108,14 @@ def targets(folders: Folders, current: str = "") -> list[FolderLink]:
     return [link for link in links(folders) if link.key not in (*OUTGOING, current)]
 
 
+def acts_in(key: str) -> dict[str, bool]:
+    """Which acts make sense in a folder (search results, key "", take all)."""
+    return {
+        "archive": key not in ("archive", "drafts", "sent", "trash", "junk"),
+        "junk": key not in ("junk", "sent", "drafts"),
+    }
+
+
 @dataclass(frozen=True)
 class Row:
     """One conversation of the list."""

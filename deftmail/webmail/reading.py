@@ -102,6 +102,7 @@ def context(
         "messages_shown": messages,
         "answerable": answerable,
         "folder_key": key,
+        "can": listing.acts_in(key),
         "ids": ",".join(email.id for email in in_folder),
         "all_ids": ",".join(email.id for email in emails),
         "starred": any(email.flagged for email in emails),

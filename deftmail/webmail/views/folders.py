@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from deftmail.jmap import Folder
@@ -51,7 +51,7 @@ def folder_list(request: HttpRequest, mail: Mail) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def create(request: HttpRequest, mail: Mail) -> HttpResponseBase:
     """A new folder."""
-    form = FolderForm(request.POST or None)
+    form = FolderForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             folder_id = mail.account.create_folder(form.cleaned_data["name"])
@@ -68,7 +68,7 @@ def create(request: HttpRequest, mail: Mail) -> HttpResponseBase:
 def rename(request: HttpRequest, mail: Mail, folder_id: str) -> HttpResponseBase:
     """Another name for a folder of one's own."""
     folder = _own(mail, folder_id)
-    form = FolderForm(request.POST or None, initial={"name": folder.name})
+    form = FolderForm(request.POST if request.method == "POST" else None, initial={"name": folder.name})
     if request.method == "POST" and form.is_valid():
         try:
             mail.account.rename_folder(folder.id, form.cleaned_data["name"])
@@ -96,6 +96,7 @@ def delete(request: HttpRequest, mail: Mail, folder_id: str) -> HttpResponseBase
         title=_("Delete the folder %(name)s") % {"name": folder.name},
         lines=[_("Its messages move to Trash.")],
         submit=_("Delete folder"),
+        layout="layouts/public.html",
         cancel_url=reverse("webmail:folder", args=[folder.id]),
     )
 
@@ -109,7 +110,7 @@ def empty(request: HttpRequest, mail: Mail, folder: str) -> HttpResponseBase:
     found = mail.account.folders().role(folder)
     if found is None:
         raise NotFound
-    name = listing.folder_name(found)
+    name, n = listing.folder_name(found), found.total_emails
     form = ConfirmForm(request.POST or None, phrase=name)
     if request.method == "POST" and form.is_valid():
         mail.account.empty_folder(found.id)
@@ -119,8 +120,11 @@ def empty(request: HttpRequest, mail: Mail, folder: str) -> HttpResponseBase:
         request,
         form,
         title=_("Empty %(folder)s") % {"folder": name},
-        lines=[_("%(n)d messages are destroyed for good.") % {"n": found.total_emails}],
-        submit=_("Destroy %(n)d messages") % {"n": found.total_emails},
+        lines=[
+            ngettext("%(n)d message is destroyed for good.", "%(n)d messages are destroyed for good.", n) % {"n": n}
+        ],
+        submit=ngettext("Destroy %(n)d message", "Destroy %(n)d messages", n) % {"n": n},
+        layout="layouts/public.html",
         cancel_url=reverse("webmail:folder", args=[folder]),
     )
 

@@ -64,6 +64,7 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
         "pane": "list",
         "move_targets": listing.targets(page.folders, key),
         "thread_id": current,
+        "can": listing.acts_in(key),
     }
 
 

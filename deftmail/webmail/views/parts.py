@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from csp.decorators import csp_replace
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from asgiref.sync import sync_to_async
+from csp.decorators import csp
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from deftmail.jmap import JmapError
+from deftmail.jmap import Download, JmapError
 from deftmail.kit.errors import NotFound
 from deftmail.mailproto.filenames import content_disposition
 from deftmail.mailproto.html import sanitize_html
@@ -54,7 +57,7 @@ def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     response = render(request, "webmail/body.html", {"clean": trusted(clean.html), "blocked": clean.blocked_remote})
     response["Referrer-Policy"] = "no-referrer"
     response["Cache-Control"] = "private, max-age=600"
-    policy = csp_replace(IMAGES_POLICY if images else BODY_POLICY)
+    policy = csp(IMAGES_POLICY if images else BODY_POLICY)
     return policy(lambda _request: response)(request)
 
 
@@ -63,7 +66,9 @@ def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
 def attachment(request: HttpRequest, mail: Mail, blob_id: str, name: str) -> HttpResponseBase:
     """An attachment, always as a download: what a stranger sent is never opened in our origin."""
     kind = request.GET.get("type", "").lower()
-    return _download(mail, blob_id, kind if _TYPE.match(kind) else "application/octet-stream", name, inline=False)
+    return _download(
+        request, mail, blob_id, kind if _TYPE.match(kind) else "application/octet-stream", name, inline=False
+    )
 
 
 @mail_view
@@ -73,7 +78,7 @@ def picture(request: HttpRequest, mail: Mail, blob_id: str) -> HttpResponseBase:
     kind = request.GET.get("type", "").lower()
     if kind not in PICTURES:
         raise NotFound
-    return _download(mail, blob_id, kind, "picture", inline=True)
+    return _download(request, mail, blob_id, kind, "picture", inline=True)
 
 
 @mail_view
@@ -81,17 +86,32 @@ def picture(request: HttpRequest, mail: Mail, blob_id: str) -> HttpResponseBase:
 def source(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     """The message as it came, byte for byte."""
     email = mail.account.email(email_id)
-    return _download(mail, email.blob_id, "message/rfc822", f"{email.subject[:80] or 'message'}.eml", inline=False)
+    return _download(
+        request, mail, email.blob_id, "message/rfc822", f"{email.subject[:80] or 'message'}.eml", inline=False
+    )
 
 
-def _download(mail: Mail, blob_id: str, kind: str, name: str, *, inline: bool) -> HttpResponseBase:
+async def _in_pieces(download: Download) -> AsyncIterator[bytes]:
+    """Pieces as they come: of an ordinary iterator Django would collect everything before the first byte leaves."""
+    pieces = iter(download)
+    try:
+        while piece := await sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)():
+            yield piece
+    finally:
+        await sync_to_async(download.close, thread_sensitive=False)()
+
+
+def _download(
+    request: HttpRequest, mail: Mail, blob_id: str, kind: str, name: str, *, inline: bool
+) -> HttpResponseBase:
     try:
         download = mail.account.download(blob_id, name="file", type_=kind)
     except JmapError as error:
         if error.temporary:
             raise
         raise NotFound from error
-    response: HttpResponse | StreamingHttpResponse = StreamingHttpResponse(download, content_type_=kind)
+    content = _in_pieces(download) if isinstance(request, ASGIRequest) else download
+    response = StreamingHttpResponse(content, content_type=kind)
     if download.size is not None:
         response["Content-Length"] = str(download.size)
     response["Content-Disposition"] = content_disposition(name, inline=inline)
