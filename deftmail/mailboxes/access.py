@@ -8,7 +8,7 @@ from deftmail.kit.errors import NotFound
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Role
-from deftmail.tenants.policies import Action
+from deftmail.tenants.policies import Action, may_act_on
 
 
 def mailbox_for(
@@ -47,6 +47,14 @@ def role_of_person(mailbox: MailUser) -> str:
         .first()
     )
     return role or Role.USER
+
+
+def has_power_over(actor: Actor, mailbox: MailUser) -> bool:
+    """Whether the actor may change this mailbox, as `require_power_over` decides it. For pages."""
+    if not actor.can(Action.MAILBOX_MANAGE):
+        return False
+    role = role_of_person(mailbox)
+    return role == Role.USER or may_act_on(actor.rights, role)
 
 
 def require_power_over(actor: Actor, mailbox: MailUser) -> None:

@@ -17,7 +17,7 @@ from deftmail.kit.confirm import ConfirmForm, confirm_page
 from deftmail.kit.forms import refusals_on
 from deftmail.kit.htmx import is_fragment, redirect, toast
 from deftmail.mailboxes import actions, selectors
-from deftmail.mailboxes.access import mailbox_for, role_of_person
+from deftmail.mailboxes.access import has_power_over, mailbox_for, role_of_person
 from deftmail.mailboxes.forms import ChangeForm, CreateForm, DisableForm, PasswordForm
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.pages import MailboxPage, Row, shown_address, suggested_password
@@ -200,6 +200,7 @@ def _page(actor: Actor, mailbox: MailUser) -> dict[str, Any]:
         "mailbox": mailbox,
         "page": MailboxPage(mailbox, role=role_of_person(mailbox)),
         "may_manage": actor.can(Action.MAILBOX_MANAGE),
+        "may_change": has_power_over(actor, mailbox),
         "section": "addresses",
     }
 

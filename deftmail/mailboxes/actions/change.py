@@ -35,10 +35,11 @@ def change_mailbox(
 ) -> MailUser:
     """Change what is given. `quota_mb` in MiB, None takes the plan's.
 
-    Raises QuotaInvalid, CompanySuspended, NotFound, Forbidden.
+    Raises QuotaInvalid, CompanySuspended, NotFound, Forbidden (somebody stronger's mailbox: a size of 1 MB stops it).
     """
     company = running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
+    require_power_over(actor, mailbox)
     before = {"display_name": mailbox.display_name, "quota_mb": mailbox.quota_mb}
     if not isinstance(display_name, Keep):
         mailbox.display_name = " ".join((display_name or "").split())[:MAX_NAME]
@@ -71,7 +72,7 @@ def set_status(
 
     refuse: a disabled mailbox refuses incoming mail instead of keeping it; None leaves the choice as it was
     by_operator: needed to suspend and to lift a suspension; commands and jobs of the operator say so, never a page
-    Raises SuspendedByOperator, Forbidden (somebody stronger's mailbox, or oneself), CompanySuspended, NotFound.
+    Raises SuspendedByOperator, Forbidden (somebody stronger's mailbox), CompanySuspended, NotFound.
     """
     if status not in Status.values:
         raise Invalid(field="status")
@@ -110,4 +111,5 @@ def retry_sync(*, actor: Actor, mailbox_id: UUID | str) -> MailUser:
     """Try the engine again now, after a failure or while waiting for the next attempt."""
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
     sync(mailbox)
+    audit.record(actor, "mailbox.sync_retried", mailbox)
     return mailbox

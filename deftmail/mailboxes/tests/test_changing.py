@@ -69,7 +69,7 @@ class TestNameAndSize:
         assert User.objects.get(pk=alice.user_id).name == "Alice A."
 
     def test_an_owner_keeps_a_name_of_his_own(self, cast, owners):
-        change_mailbox(actor=cast.admin.actor, mailbox_id=owners.pk, display_name="The boss")
+        change_mailbox(actor=cast.owner.actor, mailbox_id=owners.pk, display_name="The boss")
         assert User.objects.get(pk=cast.owner.user.pk).name == cast.owner.user.name
 
     def test_before_and_after_are_logged_and_the_engine_is_told(self, cast, alice):

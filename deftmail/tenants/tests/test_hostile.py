@@ -78,7 +78,7 @@ def test_a_session_that_was_planted_before_sign_in_is_not_the_one_after_it(guest
     session["planted"] = 1
     session.save()
     planted = session.session_key
-    guest.cookies["dm_session"] = planted
+    guest.cookies.load({"dm_session": planted or ""})
     sign_in(guest, user.email)
     assert guest.cookies["dm_session"].value != planted
     assert Client().get("/account", headers={"cookie": f"dm_session={planted}"}).status_code == 302
