@@ -83,6 +83,14 @@ async def talk(port, *sent, answers=1):
     return actions
 
 
+async def ending(reader):
+    """What still came before the other side closed; it may reset when bytes of ours were unread."""
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionError:
+        return b""
+
+
 def submission(**attributes):
     return encode_request(
         {
@@ -207,7 +215,7 @@ class TestPolicyUnderAttack:
     async def test_garbage_is_closed_without_an_answer(self, policy_port, data):
         reader, writer = await connect(policy_port)
         writer.write(data)
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await ending(reader) == b""
         writer.close()
         assert await talk(policy_port, submission()) == ["DUNNO"]
 
@@ -229,14 +237,14 @@ class TestPolicyUnderAttack:
         monkeypatch.setattr(policy, "REQUEST_WITHIN", 0.3)
         reader, writer = await connect(policy_port)
         started = asyncio.get_running_loop().time()
-        closed = asyncio.create_task(reader.read())
+        closed = asyncio.create_task(ending(reader))
         for byte in b"request=smtpd_access_policy":
             if closed.done():
                 break
             writer.write(bytes([byte]))
             await asyncio.sleep(0.03)
-        assert await asyncio.wait_for(closed, 5) == b""
-        assert asyncio.get_running_loop().time() - started < 2
+        assert await closed == b""
+        assert asyncio.get_running_loop().time() - started < 5  # drops for ever would have kept it for ever
 
     async def test_an_idle_connection_stays_for_the_next_request(self, policy_port, monkeypatch):
         monkeypatch.setattr(policy, "REQUEST_WITHIN", 0.1)
@@ -256,7 +264,7 @@ class TestPolicyUnderAttack:
         kept = [await connect(policy_port) for _ in range(2)]
         await asyncio.sleep(0.05)
         reader, writer = await connect(policy_port)
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await ending(reader) == b""
         for each in (*kept, (reader, writer)):
             each[1].close()
         await asyncio.sleep(0.05)
