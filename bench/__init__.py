@@ -1,0 +1,1 @@
+"""What DeftMail costs, measured on its own stack: `make bench`, one JSON line per figure."""
