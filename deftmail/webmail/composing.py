@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,12 @@ from deftmail.webmail.reading import PICTURES
 MAX_ATTACHMENTS = 25 * 1024 * 1024
 MAX_FILES = 50
 MAX_BODY = 1024 * 1024  # characters
+
+
+# Style attributes in a page are refused by its policy: the quotation gets its own when it leaves.
+_QUOTE_STYLE = re.compile(r'<blockquote type="cite" style="[^"]*">')
+_BARE_QUOTE = re.compile(r'<blockquote(?: type="cite")?>')
+_SENT_QUOTE = '<blockquote type="cite" style="margin: 0 0 0 0.8ex; border-left: 2px solid #ccc; padding-left: 1ex">'
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,8 @@ def answer(mail: Mail, original: Email, mode: str) -> Start:
             "cc": _line(cc),
             "subject": reply_subject(original.subject),
             "text": "\n\n" + quote_text(_plain(original), attribution=line),
-            "html": "<div><br></div>" + quote_html(body, attribution=line),
+            "html": "<div><br></div>"
+            + _QUOTE_STYLE.sub('<blockquote type="cite">', quote_html(body, attribution=line), count=1),
             "message_id": _fresh_id(mail),
             "answers": original.id,
             "in_reply_to": " ".join(in_reply_to),
@@ -207,6 +215,7 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
         by_url = {item.picture_url: item.cid for item in attached if item.cid}
         html = sanitize_outgoing(data["html"], cid_of_url=by_url.get)
         text = html_to_text(html, links=True)
+        html = _BARE_QUOTE.sub(_SENT_QUOTE, html)
     # A picture that was quoted and then taken out of the text goes nowhere.
     kept = [item for item in attached if not item.cid or data["forwards"] or (html and f"cid:{item.cid}" in html)]
     return OutgoingMessage(

@@ -37,7 +37,7 @@ async function start(root) {
     clearTimeout(timer)
     timer = setTimeout(save, PAUSE)
   }
-  const editor = createEditor(holder, { onChange: () => editor.html() !== pristine && touched(), onFiles: (files) => attach(files), label: holder.dataset.label })
+  const editor = createEditor(holder, { onChange: () => (dirty || editor.html() !== pristine) && touched(), onFiles: (files) => attach(files), label: holder.dataset.label })
   editor.set(html.value)
   setTimeout(() => (pristine ??= editor.html()))
   text.hidden = true

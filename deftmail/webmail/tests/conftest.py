@@ -342,7 +342,7 @@ class Tab:
         self.loads += 1
 
     def wait(self, script: str, seconds: float = 10) -> Any:
-        """Until `script` is true in the page (Playwright's own way evaluates strings there, which the policy forbids)."""
+        """Until `script` is true in the page; Playwright's own way evaluates strings, which the policy forbids."""
         deadline = time.monotonic() + seconds
         while not (found := self.page.evaluate(script)):
             assert time.monotonic() < deadline, script
