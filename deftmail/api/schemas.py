@@ -15,13 +15,14 @@ Provisioning = Literal["pending", "ready", "failed"]
 
 
 def _without_controls(text: str) -> str:
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ValueError("control characters are not allowed here")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("control characters and half characters are not allowed here")
     return text
 
 
 Text = Annotated[str, AfterValidator(_without_controls)]
-"""A line of text: PostgreSQL holds no NUL, and a control character in a name is a slip or an attack."""
+"""A line of text: PostgreSQL holds neither NUL nor half a surrogate pair (JSON can name one), and a control character
+in a name is a slip or an attack."""
 
 ProvisioningField = Annotated[
     Provisioning,

@@ -15,8 +15,11 @@ MAX_BYTES = 72
 
 
 def fits(password: str) -> bool:
-    """True when bcrypt can read the whole password (72 bytes of UTF-8, no NUL)."""
-    return 0 < len(password.encode()) <= MAX_BYTES and "\0" not in password
+    """True when bcrypt can read the whole password (72 bytes of UTF-8, no NUL; half a surrogate pair is no UTF-8)."""
+    try:
+        return 0 < len(password.encode()) <= MAX_BYTES and "\0" not in password
+    except UnicodeEncodeError:
+        return False
 
 
 def hash_password(password: str) -> str:
