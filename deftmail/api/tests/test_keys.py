@@ -106,7 +106,7 @@ def test_a_revoked_or_expired_key_opens_nothing(cast):
 
 def test_a_key_that_asks_too_often_is_told_when_to_come_again(call, monkeypatch):
     # Counted in memory here (`guard`): without Redis reads stay open, which kit's tests show.
-    monkeypatch.setitem(LIMITS, "api_read", replace(LIMITS["api_read"], burst=3, guard=True))
+    monkeypatch.setitem(LIMITS, "api_read", replace(LIMITS["api_read"], count=1, burst=3, guard=True))
     answers = [call("GET", "/domains/" + str(uuid4())) for _ in range(4)]
     assert answers[0].status_code == 404
     refused = answers[-1]
