@@ -7,7 +7,7 @@ sent the Sent folder is asked for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,10 @@ _read_emails = get_reader(Email.model_validate)
 _BRIEF = ["id", "threadId", "messageId", "mailboxIds", "keywords"]
 
 
+def _drafts(answer: GetAnswer[Email] | None) -> list[str]:
+    return [email.id for email in answer.items if email.draft] if answer is not None else []
+
+
 def _exactly(emails: list[Email], message_id: str) -> list[Email]:
     """Those with this Message-ID: engines may search headers by words or parts of words."""
     return [email for email in emails if message_id in email.message_id]
@@ -86,16 +90,18 @@ class SubmissionCalls(FolderCalls):
     def save_draft(self, message: OutgoingMessage, replaces: str | None = None) -> Draft:
         """Store a draft; older copies of it are destroyed afterwards, never before the new one is safe.
 
+        ``replaces`` is left alone when it is no draft (any more): sent in another window, or a received message.
         Safe to repeat: copies are recognised by their Message-ID, also those whose answer was lost.
 
         Raises:
             InvalidMessage, OverQuota, TooLarge, SetFailed: nothing was stored, the old draft is untouched.
         """
         check_message(message, complete=False)
-        old = [self._id(replaces)] if replaces is not None else []
+        wanted = [self._id(replaces)] if replaces is not None else []
         for attempt in (1, 2):
             drafts = self.role_id("drafts")
             batch = self._batch()
+            replaced = self._named(batch, wanted)
             create = batch.call("Email/set", {"create": {"d": as_jmap(message, drafts)}}, read_set)
             copies = self._find_copies(batch, drafts, message.message_id)
             answers = self._run(batch)
@@ -105,7 +111,7 @@ class SubmissionCalls(FolderCalls):
             self._forget_roles()
         same = _same_copy(answer)
         draft = Draft(same, "", "", 0, message.message_id) if same else _created(answer, message.message_id)
-        old = [id_ for id_ in old if id_ != draft.id]
+        old = [id_ for id_ in _drafts(answers.maybe(replaced) if replaced else None) if id_ != draft.id]
         found = answers.maybe(copies)
         copied = _exactly(found.items if found else [], message.message_id)
         old += [email.id for email in copied if email.id != draft.id and email.id not in old]
@@ -144,7 +150,8 @@ class SubmissionCalls(FolderCalls):
     ) -> Sent:
         """Send a message: into Sent on success, else it lies in Drafts.
 
-        ``replaces`` is its draft, ``answers`` and ``forwards`` the message to be marked as answered or forwarded.
+        ``replaces`` is its draft (left alone when it is none any more), ``answers`` and ``forwards`` the message to be
+        marked as answered or forwarded.
 
         Raises:
             InvalidMessage, OverQuota, TooLarge, SetFailed: nothing was stored or sent.
@@ -154,9 +161,7 @@ class SubmissionCalls(FolderCalls):
         """
         check_message(message, complete=True)
         marks = {self._id(id_): word for id_, word in ((answers, "$answered"), (forwards, "$forwarded")) if id_}
-        old = [self._id(replaces)] if replaces is not None else []
-        before, drafts = self._copies(message.message_id)
-        old += [id_ for id_ in drafts if id_ not in old]
+        before, old = self._copies(message.message_id, [self._id(replaces)] if replaces is not None else [])
         if before is not None:
             tidy = self._tidy(old, marks)
             return Sent(before.id, before.thread_id, message.message_id, already=True, tidy=tidy)
@@ -260,16 +265,22 @@ class SubmissionCalls(FolderCalls):
         query = batch.call("Email/query", arguments, read_query)
         return batch.call("Email/get", {"#ids": query.ref("/ids"), "properties": _BRIEF}, _read_emails)
 
-    def _copies(self, message_id: str) -> tuple[Email | None, list[str]]:
-        """The message in Sent with this Message-ID, and the ids of its copies in Drafts; one request."""
+    def _named(self, batch: Batch, ids: Sequence[str]) -> Call[GetAnswer[Email]] | None:
+        return batch.call("Email/get", {"ids": list(ids), "properties": _BRIEF}, _read_emails) if ids else None
+
+    def _copies(self, message_id: str, replaced: Sequence[str] = ()) -> tuple[Email | None, list[str]]:
+        """The message in Sent with this Message-ID, and the ids of the drafts that it makes useless: those of
+        ``replaced`` that are drafts, and its copies in Drafts; one request."""
         sent, drafts = self.role_id("sent"), self.role_id("drafts")
         batch = self._batch()
         in_sent = self._find_copies(batch, sent, message_id)
         in_drafts = self._find_copies(batch, drafts, message_id)
+        named = self._named(batch, replaced)
         answers = self._run(batch)
         found = _exactly(answers.get(in_sent).items, message_id)
         copies = _exactly(answers.get(in_drafts).items, message_id)
-        return (found[0] if found else None), [email.id for email in copies if email.draft]
+        old = [*_drafts(answers.maybe(named) if named else None), *(email.id for email in copies if email.draft)]
+        return (found[0] if found else None), list(dict.fromkeys(old))
 
     def _tidy(self, old: list[str], marks: dict[str, str]) -> bool:
         """After sending: older drafts of it go, and what it answers is marked. The mail has left, so nothing here may

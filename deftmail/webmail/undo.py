@@ -8,9 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
+import structlog
 from django.core.cache import cache
+from django.utils.translation import gettext as _
+from redis import RedisError
 
 from deftmail.jmap import MailAccount, State
+from deftmail.kit.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 SECONDS = 600
 
@@ -45,17 +51,24 @@ def back_to(before: Mapping[str, State], done: Iterable[str], *, moved: bool, to
 
 
 def remember(user_id: UUID | None, step: Step) -> str:
-    """Keep `step`; the token goes into the toast's Undo."""
+    """Keep `step`; the token goes into the toast's Undo. "" while the cache is away: the act itself is done."""
     token = secrets.token_urlsafe(16)
-    cache.set(f"undo:{user_id}:{token}", asdict(step), SECONDS)
+    try:
+        cache.set(f"undo:{user_id}:{token}", asdict(step), SECONDS)
+    except RedisError as error:
+        log.warning("webmail.undo_not_remembered", error=type(error).__name__)
+        return ""
     return token
 
 
 def take(user_id: UUID | None, token: str) -> Step | None:
     """The step, once; None when it is too late or was never this person's."""
     key = f"undo:{user_id}:{token[:64]}"
-    found = cache.get(key)
-    cache.delete(key)
+    try:
+        found = cache.get(key)
+        cache.delete(key)
+    except RedisError as error:
+        raise Unavailable(_("Undo is not available at the moment. The messages are where you moved them.")) from error
     return Step(**found) if found else None
 
 

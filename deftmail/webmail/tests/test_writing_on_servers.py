@@ -19,7 +19,7 @@ from django.test import Client
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.models import MailUser
 from deftmail.stack.testing import running_stack
-from deftmail.webmail.tests.conftest import Box, Office, letter
+from deftmail.webmail.tests.conftest import PATIENCE, Box, Office, letter
 
 pytestmark = pytest.mark.servers
 
@@ -91,11 +91,14 @@ class Composer:
 
 
 def open_ids(box: Box, subject: str) -> str:
-    """The id of the newest message of that subject."""
-    page = box.client.get("/mail/search", {"q": f'subject:"{subject}" in:anywhere'}).content.decode()
-    row = re.search(r'name="ids" value="([^"]+)"', page)
-    assert row, subject
-    return row[1].rpartition(",")[2]
+    """The id of the newest message of that subject. The engine's index is a moment behind what arrives."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        page = box.client.get("/mail/search", {"q": f'subject:"{subject}" in:anywhere'}).content.decode()
+        if row := re.search(r'name="ids" value="([^"]+)"', page):
+            return row[1].rpartition(",")[2]
+        assert time.monotonic() < until, subject
+        time.sleep(0.3)
 
 
 @pytest.fixture

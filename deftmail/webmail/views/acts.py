@@ -157,7 +157,8 @@ def _say(request: HttpRequest, mail: Mail, act_: Act, before: dict[str, State], 
             "%(n)d message could not be changed.", "%(n)d messages could not be changed.", len(result.failed)
         )
     step = undo.back_to(before, result.done, moved=act_.moves, touched=act_.touched)
-    toast(request, text, undo_url=reverse("webmail:undo", args=[undo.remember(mail.actor.user_id, step)]))
+    token = undo.remember(mail.actor.user_id, step)
+    toast(request, text, undo_url=reverse("webmail:undo", args=[token]) if token else None)
 
 
 def _folder_id(mail: Mail, key: str) -> str | None:
@@ -169,11 +170,13 @@ def _folder_id(mail: Mail, key: str) -> str | None:
 
 def where_to(request: HttpRequest) -> str:
     """Where the browser goes afterwards; only our own pages."""
-    return _own_page(request.POST.get("next", "")) or reverse("webmail:index")
+    return own_page(request.POST.get("next", "")) or reverse("webmail:index")
 
 
-def _own_page(target: str) -> str:
+def own_page(target: str) -> str:
+    """`target` where it is a page of the webmail, else ""."""
     safe = url_has_allowed_host_and_scheme(target, allowed_hosts=None) and target.startswith("/mail/")
+    safe = safe and "/.." not in target
     return target if safe else ""
 
 
@@ -216,4 +219,4 @@ def undo_act(request: HttpRequest, mail: Mail, token: str) -> HttpResponseBase:
         trigger(response, "deft:mail-changed")
         return response
     came_from = urlsplit(request.headers.get("Referer", ""))
-    return redirect(request, _own_page(came_from.path) or reverse("webmail:index"))
+    return redirect(request, own_page(came_from.path) or reverse("webmail:index"))

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deftmail.jmap.errors import InvalidMessage, OverQuota, SendRefused, SendUnknown
 from deftmail.jmap.errors import TooLarge as JmapTooLarge
-from deftmail.kit.errors import Invalid
+from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
 from deftmail.mailboxes.models import MailUser
 from deftmail.webmail import composing, listing, sendonce
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
 from deftmail.webmail.errors import TooLarge
-from deftmail.webmail.views.acts import where_to
+from deftmail.webmail.views.acts import own_page, where_to
 
 
 @mail_view(limit="webmail")
@@ -66,7 +66,7 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         form.add_error(error.field if error.field in form.fields else "to", words.get(error.code, str(error)))
     except SendRefused as error:
         _keep_draft(request, form, error.draft_id)
-        form.add_error("to" if error.kind == "recipients" else None, _refused(error))
+        form.add_error("to" if error.kind == "recipients" else None, refused(error))
     except SendUnknown as error:
         _keep_draft(request, form, error.draft_id)
         form.add_error(
@@ -81,16 +81,26 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
     return False
 
 
-def _refused(error: SendRefused) -> str:
+def refused(error: SendRefused) -> str:
+    """Why a message did not leave and what to do, for the line beside Send."""
+    kept = _("Your message is kept in Drafts.")
     if error.kind == "recipients":
-        return _("The mail server does not accept: %(who)s") % {"who": ", ".join(error.recipients) or error.sentence}
+        # Of several recipients the server tells the words for the last one only: they may be missing.
+        who = ", ".join(error.recipients) or error.sentence
+        if who:
+            return _("Not sent: the mail server does not accept %(who)s.") % {"who": who.rstrip(".")} + " " + kept
+        return (
+            _("Not sent: the mail server does not accept one of the recipients, or nothing from you now. Try fewer.")
+            + " "
+            + kept
+        )
     if error.kind == "too_large":
         return str(TooLarge.message)
     if error.kind == "too_many":
-        return _("That is more recipients than one message may have.")
+        return _("Not sent: that is more recipients than one message may have.") + " " + kept
     if error.sentence:
-        return _("Not sent: %(why)s Your message is kept in Drafts.") % {"why": error.sentence.rstrip(".") + "."}
-    return _("Not sent: the mail server is busy. Your message is kept in Drafts; try again shortly.")
+        return _("Not sent: %(why)s") % {"why": error.sentence.rstrip(".") + "."} + " " + kept
+    return _("Sending does not work at the moment. Try again shortly.") + " " + kept
 
 
 def _keep_draft(request: HttpRequest, form: ComposeForm, draft_id: str | None) -> None:
@@ -179,6 +189,8 @@ def _start(request: HttpRequest, mail: Mail) -> Start:
             if name == "forward":
                 return composing.forward(mail, email)
             if name == "draft":
+                if not email.draft:  # what is saved replaces it: only a draft may be
+                    raise NotFound
                 return composing.resume(mail, email)
             return composing.answer(mail, email, name)
     return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
@@ -196,7 +208,8 @@ def _show(
             name: data.get(name, "")
             for name in ("message_id", "draft_id", "answers", "forwards", "in_reply_to", "references", "resumed")
         },
-        "next": request.POST.get("next") or request.GET.get("next") or reverse("webmail:folder", args=["inbox"]),
+        "next": own_page(request.POST.get("next") or request.GET.get("next", ""))
+        or reverse("webmail:folder", args=["inbox"]),
         "show_cc": bool(data.get("cc") or data.get("bcc")),
         "stopped": mail.mailbox.status == MailUser.Status.SUSPENDED,
         "title": form["subject"].value() or _("New message"),

@@ -1,0 +1,80 @@
+"""Forged forms and links, and parts that are away: nothing of one's mail is lost and nobody is led elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import pytest
+import redis
+
+from deftmail.kit.errors import Invalid, NotFound
+from deftmail.webmail import undo
+from deftmail.webmail.composing import Attached
+from deftmail.webmail.tests.conftest import Desk
+from deftmail.webmail.views import acts, compose
+
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example/",
+    "javascript:alert(1)",
+    " https://evil.example/",
+    "/mail/../signout",
+    "/\t/evil.example/",
+    "/signout",
+)
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_no_link_leads_the_composer_elsewhere(desk: Desk, target: str) -> None:
+    page = desk.call(compose.compose, desk.request("get", "/mail/compose", {"next": target})).content.decode()
+    assert 'href="/mail/f/inbox"' in page
+    assert f'href="{target}"' not in page
+    assert f'name="next" value="{target}"' not in page
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_no_act_leads_elsewhere(desk: Desk, target: str) -> None:
+    id_ = desk.fake.add_email(subject="Hello")
+    answer = desk.call(acts.act, desk.request("post", "/mail/act", {"do": "read", "ids": id_, "next": target}))
+    assert answer.headers["Location"] == "/mail/"
+
+
+def test_a_received_message_is_not_opened_as_a_draft(desk: Desk) -> None:
+    received = desk.fake.add_email(subject="Contract")
+    with pytest.raises(NotFound):
+        desk.call(compose.compose, desk.request("get", "/mail/compose", {"draft": received}))
+
+
+@pytest.mark.parametrize("do", ["save", "send"])
+def test_only_a_draft_is_replaced_by_what_is_saved_or_sent(desk: Desk, do: str) -> None:
+    received = desk.fake.add_email(subject="Contract")
+    form = {"to": "b@other.example", "subject": "Re", "text": "Hi", "draft_id": received, "do": do}
+    if do == "save":
+        desk.call(compose.save, desk.request("post", "/mail/compose/draft", form))
+    else:
+        desk.call(compose.compose, desk.request("post", "/mail/compose", form))
+    assert received in desk.fake.emails
+
+
+def test_a_file_of_another_mailbox_cannot_be_attached(desk: Desk) -> None:
+    token = Attached("G1", "secret.pdf", "application/pdf", 10).token(desk.mail)
+    forged = token[:-1] + ("a" if token[-1] != "a" else "b")
+    for bad in (forged, "x", "", token + "\0"):
+        with pytest.raises(Invalid):
+            desk.call(compose.save, desk.request("post", "/mail/compose/draft", {"attached": bad}))
+
+
+def test_an_act_is_done_and_answered_also_while_the_cache_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def __getattr__(self, _name: str) -> Any:
+            def fails(*_args: Any, **_kwargs: Any) -> NoReturn:
+                raise redis.ConnectionError("away")
+
+            return fails
+
+    monkeypatch.setattr(undo, "cache", Away())
+    id_ = desk.fake.add_email(subject="Hello")
+    answer = desk.call(acts.act, desk.request("post", "/mail/act", {"do": "archive", "ids": id_, "folder": "inbox"}))
+    assert answer.status_code == 303
+    assert desk.fake.role("archive") in desk.fake.emails[id_]["mailboxIds"]
