@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
 from deftmail.kit.conf import ROOT, conf
+from deftmail.kit.database import CONNECT_TIMEOUT, POOL
 
 SECRET_KEY = conf.secret_key.get_secret_value()
 DEBUG = False
@@ -99,17 +100,22 @@ def _database(url: str, **options: Any) -> dict[str, Any]:
     }
 
 
-# A pool, not CONN_MAX_AGE: under ASGI kept connections pile up one per thread. `timeout` bounds the wait of a page.
-_POOL = {"min_size": 1, "max_size": 10, "timeout": 5}
+_app, _system = conf.database_url.get_secret_value(), conf.database_system_url.get_secret_value()
 DATABASES = {
-    "default": _database(conf.database_url.get_secret_value(), pool=_POOL),
-    "system": _database(conf.database_system_url.get_secret_value(), pool={**_POOL, "max_size": 4, "min_size": 0}),
+    "default": _database(_app, pool=POOL, connect_timeout=CONNECT_TIMEOUT),
+    "system": _database(_system, pool={**POOL, "max_size": 4, "min_size": 0}, connect_timeout=CONNECT_TIMEOUT),
 }
 if conf.database_owner_url:
     # lock_timeout: a migration that waits for a busy table gives up instead of stopping everybody behind it.
     DATABASES["owner"] = _database(conf.database_owner_url.get_secret_value(), options="-c lock_timeout=5s")
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": conf.cache_url}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": conf.cache_url,
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},  # a cache that is away may cost little
+    }
+}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "dm_session"
 SESSION_COOKIE_HTTPONLY = True
@@ -214,6 +220,9 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 }
 
 LOGGING_CONFIG = "deftmail.kit.logs.configure"
+# Bound where a view asks who it is (tenants.guards): the middleware would ask the database at every request, also for
+# pages that need neither, and once more while an outage of it is being answered.
+DJANGO_STRUCTLOG_USER_ID_FIELD = None
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = False
 LOGGING: dict[str, Any] = {"version": 1}  # Django calls LOGGING_CONFIG only when this is not empty

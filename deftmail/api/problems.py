@@ -13,8 +13,9 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 
+from deftmail.kit.database import DATABASE_AWAY, forget_connections
 from deftmail.kit.errors import Invalid, NotFound, Refusal, Unavailable
-from deftmail.kit.middleware import DATABASE_AWAY, problem
+from deftmail.kit.middleware import problem
 from deftmail.kit.problems import BadRequest, TooLarge, Unauthorized, UnsupportedMediaType
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,7 @@ def install(api: NinjaAPI) -> None:
 
     def away(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("database.away", error=type(error).__name__, path=request.path)
+        forget_connections(error)
         return problem(Unavailable(_("The database is not answering. Nothing was changed."), retry_after=5))
 
     for kind in DATABASE_AWAY:

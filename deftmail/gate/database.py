@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
-from psycopg_pool import PoolTimeout
+from django.db import connections
 from redis.exceptions import RedisError
+
+from deftmail.kit.database import DATABASE_AWAY, forget_connections, got_no_connection
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 AWAY = (*DATABASE_AWAY, RedisError)
 """What a database or Redis that is away, starting or full raises."""
 
@@ -87,22 +87,20 @@ def on_connection(function: Callable[[], T]) -> T:
     """Run a piece of database work in this thread; once more when the connection turned out to be dead.
 
     After a restart of PostgreSQL every pooled connection is a dead one, and each would fail one question: the pool is
-    checked whole before the second try. Whatever happens, the thread's connections go back to the pool.
+    emptied before the second try. Whatever happens, the thread's connections go back to the pool.
     """
     try:
         return function()
     except DATABASE_AWAY as error:
         log.warning("database_connection_lost", error=type(error).__name__)
-        _renew()
+        if got_no_connection(error):
+            raise  # it has waited long enough
+        _renew(error)
         return function()
     finally:
         connections.close_all()
 
 
-def _renew() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        pool = getattr(connection, "pool", None)  # None without a pool (tests)
-        if pool is not None:
-            pool.check()
-    close_old_connections()
+def _renew(error: BaseException) -> None:
+    connections.close_all()
+    forget_connections(error)

@@ -7,21 +7,17 @@ from typing import Any, TypeVar
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from psycopg_pool import PoolTimeout
 
 from deftmail.kit import problems, ratelimit
+from deftmail.kit.database import DATABASE_AWAY, forget_connections
 from deftmail.kit.errors import Refusal, TooManyRequests, Unavailable
 from deftmail.kit.net import client_ip
 
 log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
-
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
-"""What a request meets while PostgreSQL is down or its pool is exhausted."""
 
 
 def limited(name: str, *, write: str = "") -> Callable[[View], View]:
@@ -109,6 +105,7 @@ class RefusalMiddleware:
             return refuse(request, exception)
         if isinstance(exception, DATABASE_AWAY):
             log.error("database.away", error=type(exception).__name__, path=request.path)
+            forget_connections(exception)
             return refuse(request, Unavailable(_("The database is not answering. Nothing was changed."), retry_after=5))
         return None
 

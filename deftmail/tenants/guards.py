@@ -41,6 +41,7 @@ def actor_of(request: HttpRequest) -> Actor | None:
         return cached
     actor: Actor | None = None
     if request.user.is_authenticated:
+        structlog.contextvars.bind_contextvars(user_id=str(request.user.pk))
         membership = Membership.objects.filter(user_id=request.user.pk).first()  # tenant-scope: one row per user
         if membership is not None:
             actor = Actor.person(

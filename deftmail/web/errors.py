@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from deftmail.kit import problems
-from deftmail.kit.middleware import DATABASE_AWAY
+from deftmail.kit.database import DATABASE_AWAY, forget_connections
 
 
 class Said(NamedTuple):
@@ -106,5 +106,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: a bug, unless what was raised below the views is only the database being away."""
-    away = isinstance(sys.exc_info()[1], DATABASE_AWAY)
-    return error_page(request, 503 if away else 500)
+    fault = sys.exc_info()[1]
+    if not isinstance(fault, DATABASE_AWAY):
+        return error_page(request, 500)
+    forget_connections(fault)
+    response = error_page(request, 503)
+    response["Retry-After"] = "5"
+    return response

@@ -92,7 +92,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(passwords, "verify_password", counted)
     monkeypatch.setattr(passwords, "record_sign_in", record)
     monkeypatch.setattr(passwords, "hash_password", cheap_hash)
-    monkeypatch.setattr(database, "_renew", lambda: None)
+    monkeypatch.setattr(database, "_renew", lambda error: None)
     return made
 
 

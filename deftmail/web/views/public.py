@@ -12,7 +12,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from deftmail.kit.conf import conf
-from deftmail.kit.middleware import DATABASE_AWAY, limited
+from deftmail.kit.database import DATABASE_AWAY
+from deftmail.kit.middleware import limited
 from deftmail.tenants.guards import actor_of
 from deftmail.tenants.models import Plan
 from deftmail.tenants.policies import Action

@@ -10,12 +10,14 @@ from django.core.management import BaseCommand, CommandError
 
 from deftmail.gate.service import AlreadyRunning, Gate
 from deftmail.kit.conf import conf
+from deftmail.kit.database import bound_answers
 
 
 class Command(BaseCommand):
     help = "Answer the mail server's questions: may this login in, may this message leave or enter. Runs until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        bound_answers(3)  # Postfix and Cyrus wait for us, and hear "later" before they give up
         gate = Gate(sasl_socket=Path(conf.gate_sasl_socket), policy=conf.gate_policy, http=conf.gate_http)
         try:
             asyncio.run(gate.run())
