@@ -16,7 +16,7 @@ from deftmail.jmap.errors import TooLarge as JmapTooLarge
 from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
 from deftmail.mailboxes.models import MailUser
-from deftmail.webmail import composing, listing, sendonce
+from deftmail.webmail import composing, listing, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
 from deftmail.webmail.errors import TooLarge
@@ -138,10 +138,13 @@ def save(request: HttpRequest, mail: Mail) -> HttpResponseBase:
 @require_POST
 def discard(request: HttpRequest, mail: Mail) -> HttpResponseBase:
     """Throw the draft away: into Trash, from where it can come back."""
-    draft_id = request.POST.get("draft_id", "")
-    if draft_id:
-        mail.account.trash([draft_id])
-        toast(request, _("Draft moved to Trash"))
+    if draft_id := request.POST.get("draft_id", ""):
+        before = mail.account.states([draft_id])
+        done = mail.account.trash(before).done
+        if done:  # else it was sent or thrown away elsewhere meanwhile
+            step = undo.back_to(before, done, moved=True, touched=())
+            undo_url = reverse("webmail:undo", args=[undo.remember(mail.actor.user_id, step)])
+            toast(request, _("Draft moved to Trash"), undo_url=undo_url)
     if is_fragment(request):
         response = HttpResponse("")
         trigger(response, "deft:mail-changed")

@@ -44,7 +44,12 @@ IMAGES_POLICY = {**BODY_POLICY, "img-src": ["'self'", "data:", "https:", "http:"
 def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     """The HTML body of a message for its sandboxed frame (docs/decisions/0004)."""
     images = request.GET.get("images") == "1"
-    email = mail.account.email(email_id)
+    try:
+        email = mail.account.email(email_id)
+    except JmapError as error:
+        if not error.temporary:
+            raise
+        return render(request, "webmail/body_away.html", status=503)
     pictures = {part.cid: part for part in email.inline if part.cid and part.blob_id and part.type in PICTURES}
 
     def cid_url(cid: str) -> str | None:
