@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from smtplib import SMTPException
 from uuid import UUID
 
 import structlog
 from django.utils.timezone import now
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from pydantic import SecretStr
 
@@ -18,13 +16,12 @@ from deftmail.engine.registry import engine
 from deftmail.engine.sync import Work, domain_lock, run_removal, run_sync
 from deftmail.kit.crypto import unseal
 from deftmail.kit.errors import NotFound
-from deftmail.kit.jobs import enqueue
+from deftmail.kit.jobs import DATABASE_RETRY, MAIL_RETRY, enqueue
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants.actor import Actor
 
 log = structlog.get_logger(__name__)
-MAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4, retry_exceptions={OSError, SMTPException})
 
 
 @app.periodic(cron="* * * * *")
@@ -51,7 +48,7 @@ def check_domain_job(tenant_id: str, domain_id: str) -> None:
         log.info("domain_check_of_deleted", domain_id=domain_id)
 
 
-@app.task
+@app.task(retry=DATABASE_RETRY)
 def sync_domain_job(tenant_id: str, domain_id: str) -> None:
     """Make the engine's copy of a domain as its row says."""
     run_sync(
@@ -64,7 +61,7 @@ def sync_domain_job(tenant_id: str, domain_id: str) -> None:
     )
 
 
-@app.task
+@app.task(retry=DATABASE_RETRY)
 def remove_domain_job(name: str, domain_id: str, attempt: int = 0) -> None:
     """Take a deleted domain out of the engine; only what was made for that row."""
     run_removal(

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from smtplib import SMTPException
 from typing import Any
 
-from django.db import transaction
-from procrastinate import exceptions
+from django.db import InterfaceError, OperationalError, transaction
+from procrastinate import RetryStrategy, exceptions
 from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.manager import JobManager
 from procrastinate.tasks import Task, configure_task
+from psycopg_pool import PoolTimeout
 
 _manager = JobManager(DjangoConnector(alias="default"))
+
+_DATABASE_AWAY = {OperationalError, InterfaceError, PoolTimeout}  # also a deadlock, which one of two must repeat
+
+# A job that meets a restart of PostgreSQL must not be the last one: nobody else would make its row true.
+DATABASE_RETRY = RetryStrategy(max_attempts=60, wait=5, linear_wait=5, retry_exceptions=_DATABASE_AWAY)
+"""5, 10, 15 s … for two and a half hours. What the engine refuses is retried by `engine.sync` itself."""
+# 4, 16, 64 s, … 18 h: patient enough for any outage that ends within a link's life.
+MAIL_RETRY = RetryStrategy(
+    max_attempts=9, exponential_wait=4, retry_exceptions={OSError, SMTPException, *_DATABASE_AWAY}
+)
+"""For jobs that hand a mail to Postfix."""
 
 RETRY_WAITS = (2, 5, 15, 60, 300, 900, 3600)
 """Seconds between attempts of engine work: quick at first (a restart), then patient (an outage)."""

@@ -13,6 +13,7 @@ from deftmail.engine.errors import EngineBusy, EngineError
 from deftmail.engine.port import MailboxSpec, MailboxState
 from deftmail.engine.registry import engine
 from deftmail.engine.sync import Work, mailbox_lock, run_removal, run_sync
+from deftmail.kit.jobs import DATABASE_RETRY
 from deftmail.mailboxes.actions.record import record_usage
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.selectors import system
@@ -23,7 +24,7 @@ STALLED_AFTER = 300
 """Seconds without a sign of life after which a worker counts as dead (procrastinate's heartbeat is every 10 s)."""
 
 
-@app.task
+@app.task(retry=DATABASE_RETRY)
 def sync_mailbox(tenant_id: str, mailbox_id: str) -> None:
     """Make the engine's copy of a mailbox as its row says."""
     run_sync(
@@ -35,7 +36,7 @@ def sync_mailbox(tenant_id: str, mailbox_id: str) -> None:
     )
 
 
-@app.task
+@app.task(retry=DATABASE_RETRY)
 def remove_mailbox(address: str, mailbox_id: str, attempt: int = 0) -> None:
     """Erase a deleted mailbox and its mail in the engine; only what was made for that row."""
     run_removal(

@@ -6,7 +6,6 @@ outage of Postfix only delays: the job tries again with the same link.
 
 from __future__ import annotations
 
-from smtplib import SMTPException
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,10 @@ from allauth.account import app_settings as allauth_settings
 from allauth.account.utils import user_pk_to_url_str
 from django.urls import reverse
 from django.utils.timezone import now
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from deftmail.kit.conf import conf
+from deftmail.kit.jobs import MAIL_RETRY
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import hooks
@@ -28,8 +27,6 @@ from deftmail.tenants.actions.signup import token_of
 from deftmail.tenants.models import Membership, PendingSignup, Role, User
 
 log = structlog.get_logger(__name__)
-# 4, 16, 64 s, … 18 h: patient enough for any outage that ends within a link's life.
-MAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4, retry_exceptions={OSError, SMTPException})
 
 
 def _url(name: str, *args: Any) -> str:
