@@ -43,6 +43,9 @@ class Conf(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address the web process binds.")
     web_port: int = Field(8000, description="Port the web process binds.")
     web_workers: int = Field(1, description="Web processes; each holds a database pool of 10.")
+    worker_heartbeat: float = Field(
+        10, gt=0, description="Seconds between a worker's signs of life; after six missed ones its jobs run elsewhere."
+    )
     trusted_proxies: int = Field(0, description="Number of reverse proxies whose X-Forwarded-For entry is believed.")
     dns_servers: str = Field(
         "", description="Comma separated host:port of resolvers for DNS checks; empty: the system's."

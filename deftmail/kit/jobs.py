@@ -11,6 +11,7 @@ from datetime import datetime
 from smtplib import SMTPException
 from typing import Any
 
+import psycopg
 from django.db import InterfaceError, OperationalError, transaction
 from procrastinate import RetryStrategy, exceptions
 from procrastinate.contrib.django.django_connector import DjangoConnector
@@ -63,6 +64,10 @@ def enqueue(
             deferrer.defer(**kwargs)
     except exceptions.AlreadyEnqueued:
         return False
+    except exceptions.ConnectorException as error:
+        if isinstance(error.__cause__, psycopg.OperationalError):
+            raise OperationalError(str(error.__cause__)) from error  # as every other query says it
+        raise
     return True
 
 

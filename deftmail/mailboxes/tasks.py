@@ -1,4 +1,4 @@
-"""Jobs of this room: the engine's copy of a mailbox, how full mailboxes are, and jobs whose worker died."""
+"""Jobs of this room: the engine's copy of a mailbox, and how full mailboxes are."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.selectors import system
 
 log = structlog.get_logger(__name__)
-
-STALLED_AFTER = 300
-"""Seconds without a sign of life after which a worker counts as dead (procrastinate's heartbeat is every 10 s)."""
 
 
 @app.task(retry=DATABASE_RETRY)
@@ -79,16 +76,3 @@ def refresh_usage(timestamp: int = 0) -> None:
                 by_company[tenant_id][mailbox_id] = found.used_bytes
         for tenant_id, used in by_company.items():
             record_usage(tenant_id, used)
-
-
-@app.periodic(cron="*/2 * * * *")
-@app.task(queueing_lock="stalled-jobs", pass_context=False)
-async def retry_stalled_jobs(timestamp: int = 0) -> None:
-    """Every two minutes: jobs of a worker that was killed run again.
-
-    All engine work is level-triggered, so running one twice is harmless. No `lock` here, or a sweeper that stalls
-    would stall every later one.
-    """
-    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER):
-        log.warning("job_stalled", job=job.id, task=job.task_name)
-        await app.job_manager.retry_job(job)

@@ -114,6 +114,8 @@ class Site:
             "DEFTMAIL_GATE_POLICY": self.address("policy"),
             "DEFTMAIL_GATE_HTTP": self.address("gate_http"),
             "DEFTMAIL_OUTBOX_DIR": str(layout.outbox),
+            # A test does not wait a minute to see a killed worker's job done by the next.
+            **({"DEFTMAIL_WORKER_HEARTBEAT": "1"} if self.mode == "test" else {}),
         }
 
     def write_environment(self) -> None:

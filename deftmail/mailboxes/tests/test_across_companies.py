@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from django.db import connections
-from procrastinate.contrib.django import app
-from procrastinate.contrib.django.models import ProcrastinateJob
 
 from deftmail.domains.testing import make_domain
 from deftmail.engine.errors import EngineUnavailable
 from deftmail.engine.testing import domain_spec, mailbox_spec
-from deftmail.kit.jobs import enqueue
 from deftmail.mailboxes import tasks
 from deftmail.mailboxes.selectors import system
 from deftmail.mailboxes.testing import make_mailbox, reload
@@ -134,23 +129,3 @@ class TestUsage:
         fake_engine.fail(EngineUnavailable("away"), operation="usage")
         tasks.refresh_usage()
         assert reload(row).used_bytes == 5
-
-
-def test_a_job_whose_worker_was_killed_runs_again(db):
-    """A job in `doing` of a worker without heartbeat goes back to `todo`."""
-    enqueue(tasks.remove_mailbox, address="a@b.test", mailbox_id="x")
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
-        )
-        worker = cursor.fetchone()[0]
-        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", [worker])
-
-    async def sweep():
-        connector: Any = app.connector
-        with app.replace_connector(connector.get_worker_connector()):
-            async with app.open_async():
-                await tasks.retry_stalled_jobs()
-
-    asyncio.run(sweep())
-    assert list(ProcrastinateJob.objects.values_list("status", flat=True)) == ["todo"]

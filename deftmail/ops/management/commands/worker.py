@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from django.core.management import BaseCommand, call_command
+from django.core.management import BaseCommand
+
+from deftmail.ops.worker import run_until_told
 
 
 class Command(BaseCommand):
     help = "Run background jobs from PostgreSQL until stopped; SIGTERM finishes the running ones."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("procrastinate", "worker")
+        asyncio.run(run_until_told())
