@@ -45,6 +45,10 @@ WAITING_PER_ACCOUNT = 16
 """Questions for one account that may wait for each other; a mail program opens up to a dozen connections."""
 
 
+class NotReady(Busy):
+    """Not in the engine yet: no answer, so that mail programs try again in a moment."""
+
+
 class Outcome(StrEnum):
     """How a question ended; also the word in the log."""
 
@@ -109,7 +113,8 @@ class _Turns:
 
 
 class PasswordChecker:
-    """Answers questions. `check` raises Busy or a database error where there is no answer: then nobody is told "no"."""
+    """Answers questions. `check` raises Busy (also NotReady) or a database error where there is no answer: then nobody
+    is told "no"."""
 
     def __init__(self, readers: Threads, hashers: Threads, *, memory: Memory | None = None) -> None:
         self._readers = readers
@@ -161,6 +166,10 @@ class PasswordChecker:
         if account.status == MailUser.Status.DISABLED:
             log.info("sign_in", outcome=Outcome.DISABLED, service=question.service, account=account.email)
             return Outcome.DISABLED
+        if not account.is_ready:
+            # Under this address the engine may still hold the mail of an earlier mailbox (an outage while it was
+            # deleted and made again): it is erased before this one counts as ready.
+            raise NotReady
         if not cached:
             log.info("sign_in", outcome=Outcome.RIGHT, service=question.service, account=account.email)
         task = asyncio.get_running_loop().create_task(self._record(account))

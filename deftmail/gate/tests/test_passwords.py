@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from deftmail.gate.database import Busy, Threads
-from deftmail.gate.passwords import KNOWN, REMEMBER, WAITING_PER_ACCOUNT, Memory, Outcome, PasswordChecker
+from deftmail.gate.passwords import KNOWN, REMEMBER, WAITING_PER_ACCOUNT, Memory, NotReady, Outcome, PasswordChecker
 from deftmail.gate.saslwire import Question
 from deftmail.kit.ratelimit import LIMITS
 from deftmail.kit.testing import GOOD_PASSWORD, cheap_hash
@@ -68,6 +68,19 @@ class TestWhoMay:
         table.add(**values)
         assert await checker.check(question()) is outcome
         assert await checker.check(question(password="wrong")) is Outcome.WRONG
+
+
+class TestBeforeTheEngineHasIt:
+    async def test_no_answer_so_that_nobody_reads_an_earlier_mailbox_of_the_same_address(self, checker, table):
+        table.add(is_ready=False)
+        for _ in range(2):  # also when the password is remembered
+            with pytest.raises(NotReady):
+                await checker.check(question())
+        assert await checker.check(question(password="wrong")) is Outcome.WRONG
+
+    async def test_a_disabled_one_is_simply_shut(self, checker, table):
+        table.add(is_ready=False, status="disabled")
+        assert await checker.check(question()) is Outcome.DISABLED
 
 
 class TestWhatIsRemembered:
