@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 PLACE = UUID("6f1a0c1e-4d0b-4c87-9a55-3b0f6a5e2d10")
 SAMPLES = 10
 OWNER = "owner"
+BATCH = 1000
 
 
 def main(companies: int, mailboxes: int) -> None:
@@ -120,8 +121,10 @@ def _fill(companies: int, mailboxes: int) -> None:
             )
             for each in range(mailboxes)
         ]
-    for model, rows in ((Tenant, tenants), (ApiKey, keys), (Domain, domains), (MailUser, boxes)):
-        model.objects.using(OWNER).bulk_create(rows, batch_size=1000)  # type: ignore[attr-defined]
+    Tenant.objects.using(OWNER).bulk_create(tenants, batch_size=BATCH)
+    ApiKey.objects.using(OWNER).bulk_create(keys, batch_size=BATCH)
+    Domain.objects.using(OWNER).bulk_create(domains, batch_size=BATCH)
+    MailUser.objects.using(OWNER).bulk_create(boxes, batch_size=BATCH)
 
 
 if __name__ == "__main__":

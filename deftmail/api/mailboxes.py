@@ -84,7 +84,7 @@ def list_mailboxes(
     """By address."""
     actor = actor_of(request)
     with tenant_tx(actor.tenant_id):
-        found = selectors.mailboxes(actor.tenant_id, search=q, domain_id=domain_id)
+        found = selectors.mailboxes(actor.tenant_id, search=q, domain_id=domain_id).select_related(None)
         rows, following = page(found, "email", cursor=cursor, limit=limit)
     return MailboxPage(items=[shown(row) for row in rows], next=following)
 

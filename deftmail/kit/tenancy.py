@@ -21,6 +21,7 @@ def tenant_tx(tenant_id: UUID | str, *, using: str = "default") -> Iterator[None
     The explicit restore is needed because RELEASE SAVEPOINT keeps a changed setting; ROLLBACK TO undoes it.
     """
     connection = connections[using]
+    nested = connection.in_atomic_block
     with transaction.atomic(using=using):
         with connection.cursor() as cursor:
             cursor.execute(
@@ -30,8 +31,9 @@ def tenant_tx(tenant_id: UUID | str, *, using: str = "default") -> Iterator[None
             row = cursor.fetchone()
             outer = row[0] if row else ""
         yield
-        with connection.cursor() as cursor:
-            cursor.execute("select set_config('app.tenant', %s, true)", [outer])
+        if nested:  # of a whole transaction the setting ends with it: no round trip for that
+            with connection.cursor() as cursor:
+                cursor.execute("select set_config('app.tenant', %s, true)", [outer])
 
 
 SYSTEM = "system"
