@@ -16,11 +16,62 @@ from tests.test_routes import ROUTES, Route, _objects
 
 pytestmark = pytest.mark.django_db(databases=["default", "system"])
 ODD = ("\0", "x" * 3000, "'\"><script>%s", "99999999999999999999")
-NAMES = ("q", "page", "sort", "status", "domain", "role", "older", "newer", "next", "from", "show", "open", "view", "images",
-         "type", "part", "to", "subject", "reply", "draft", "purpose")  # fmt: skip
-FIELDS = ("confirm", "name", "company_name", "email", "login", "password", "current", "password1", "role", "timezone",
-          "domain", "display_name", "quota_mb", "addresses", "recovery_email", "scopes", "expires", "incoming", "do", "ids",
-          "row", "folder", "thread", "view", "next", "text", "html", "attached", "draft_id", "answers", "message_id")  # fmt: skip
+NAMES = [
+    "q",
+    "page",
+    "sort",
+    "status",
+    "domain",
+    "role",
+    "older",
+    "newer",
+    "next",
+    "from",
+    "show",
+    "open",
+    "view",
+    "images",
+    "type",
+    "part",
+    "to",
+    "subject",
+    "reply",
+    "draft",
+    "purpose",
+]
+FIELDS = [
+    "confirm",
+    "name",
+    "company_name",
+    "email",
+    "login",
+    "password",
+    "current",
+    "password1",
+    "role",
+    "timezone",
+    "domain",
+    "display_name",
+    "quota_mb",
+    "addresses",
+    "recovery_email",
+    "scopes",
+    "expires",
+    "incoming",
+    "do",
+    "ids",
+    "row",
+    "folder",
+    "thread",
+    "view",
+    "next",
+    "text",
+    "html",
+    "attached",
+    "draft_id",
+    "answers",
+    "message_id",
+]
 
 
 def url_of(route: Route, objects: dict[str, Any], text: str = "x") -> str | None:

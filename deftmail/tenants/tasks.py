@@ -24,6 +24,7 @@ from deftmail.tenants import hooks
 from deftmail.tenants.access import member_of
 from deftmail.tenants.actions.account import Purpose, link_token
 from deftmail.tenants.actions.signup import token_of
+from deftmail.tenants.addresses import domain_of
 from deftmail.tenants.models import Membership, PendingSignup, Role, User
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,8 @@ def send_signup_mail(pending_id: str) -> None:
 
 @app.task(retry=MAIL_RETRY)
 def send_reset_mail(email: str, ip: str = "") -> None:
-    """A reset link: to the person, but for a mailbox person to his proven recovery address, else a word to his admins.
+    """A reset link: to the person, but for a mailbox person to his proven recovery address outside the company, else a
+    word to his admins.
 
     An address nobody has gets nothing.
     """
@@ -64,13 +66,16 @@ def send_reset_mail(email: str, ip: str = "") -> None:
     if user is None:
         return
     member = member_of(user)
-    mailbox = False
+    mailbox, outside = False, bool(user.recovery_email and user.recovery_email_verified_at)
     if member is not None:
         with tenant_tx(member.tenant_id):
             mailbox = hooks.has_mailbox(user)
+            # Proven before its domain came here, it may be a mailbox by now whose password an admin sets: nobody shall
+            # come to the account of someone stronger that way.
+            outside = outside and not hooks.hosts_domain(member.tenant_id, domain_of(user.recovery_email))
     if not mailbox:
         _send_link(user, user.email, ip)
-    elif user.recovery_email and user.recovery_email_verified_at:
+    elif outside:
         _send_link(user, user.recovery_email, ip)
     elif member is not None:
         _ask_admins(user, member, ip)

@@ -82,10 +82,9 @@ def send_signup_again(*, pending_id: UUID | str) -> PendingSignup:
     return pending
 
 
-def pending_by_token(token: str, *, for_update: bool = False) -> PendingSignup:
+def pending_by_token(token: str) -> PendingSignup:
     """The living intention of a link. Raises LinkExpired."""
-    rows = PendingSignup.objects.select_for_update() if for_update else PendingSignup.objects.all()
-    pending = rows.filter(token_hash=hash_of(token), expires_at__gt=now()).first()
+    pending = PendingSignup.objects.filter(token_hash=hash_of(token), expires_at__gt=now()).first()
     if pending is None:
         raise LinkExpired
     return pending
@@ -97,7 +96,11 @@ def complete_signup(*, token: str, ip: str | None, request_id: str = "") -> tupl
 
     Raises LinkExpired, AddressTaken.
     """
-    pending = pending_by_token(token, for_update=True)
+    pending = pending_by_token(token)
+    # All of one address, in one order: two of its links used at the same moment would wait for each other.
+    rows = PendingSignup.objects.select_for_update().filter(email=pending.email).order_by("pk")
+    if pending.pk not in {row.pk for row in rows}:
+        raise LinkExpired
     if User.objects.filter(email=pending.email).exists():
         raise AddressTaken
     _tenant, user = create_company(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 
 import pytest
+from django.core import mail
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import actions
-from deftmail.tenants.models import Membership, Role
+from deftmail.kit.testing import GOOD_PASSWORD
+from deftmail.tenants import actions, hooks, tasks
+from deftmail.tenants.actions.signup import token_of
+from deftmail.tenants.models import Membership, Role, User
 from deftmail.tenants.testing import Cast, make_company, make_member, make_user, sign_in
 
 
@@ -82,3 +86,52 @@ def test_a_session_that_was_planted_before_sign_in_is_not_the_one_after_it(guest
     sign_in(guest, user.email)
     assert guest.cookies["dm_session"].value != planted
     assert Client().get("/account", headers={"cookie": f"dm_session={planted}"}).status_code == 302
+
+
+@pytest.mark.django_db
+def test_a_reset_link_never_goes_to_an_address_that_the_company_hosts_by_now(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an admin makes the mailbox of the owner's recovery address, asks for a reset, and is the owner."""
+    User.objects.filter(pk=cast.owner.user.pk).update(
+        recovery_email="olive@acme.example", recovery_email_verified_at=now()
+    )
+    monkeypatch.setattr(hooks, "has_mailbox_hooks", [lambda user: user.pk == cast.owner.user.pk])
+    monkeypatch.setattr(hooks, "hosts_domain_hooks", [lambda _tenant, domain: domain == "acme.example"])
+    tasks.send_reset_mail(email=cast.owner.user.email)
+    assert [message.to for message in mail.outbox] == []
+    monkeypatch.setattr(hooks, "hosts_domain_hooks", [])
+    tasks.send_reset_mail(email=cast.owner.user.email)
+    assert [message.to for message in mail.outbox] == [["olive@acme.example"]]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "system"])
+def test_two_links_to_one_address_used_at_once_make_one_company() -> None:
+    for round_ in range(3):
+        address = f"twice{round_}@example.com"
+        pendings = [
+            actions.begin_signup(
+                company_name="Twice", name="T", email=address, password=GOOD_PASSWORD, accepted=True, ip=None
+            )
+            for _ in range(2)
+        ]
+        begin = threading.Barrier(2)
+        outcomes: list[str] = []
+
+        def use(token: str, begin: threading.Barrier = begin, outcomes: list[str] = outcomes) -> None:
+            begin.wait()
+            try:
+                actions.complete_signup(token=token, ip=None)
+                outcomes.append("made")
+            except Exception as error:
+                outcomes.append(type(error).__name__)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=use, args=(token_of(pending.pk),)) for pending in pendings]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["LinkExpired", "made"]
+        assert User.objects.filter(email=address).count() == 1
