@@ -9,6 +9,7 @@ import secrets
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -110,4 +111,4 @@ def letter(number: int, to: str) -> tuple[bytes, datetime]:
         message.add_alternative(f"<html><body><p>{text}</p></body></html>", subtype="html")
     if number % 11 == 0:
         message.add_attachment(dice.randbytes(2000), maintype="application", subtype="pdf", filename="offer.pdf")
-    return message.as_bytes(), date
+    return message.as_bytes(policy=policy.SMTP), date
