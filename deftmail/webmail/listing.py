@@ -125,6 +125,8 @@ class Row:
     url: str
     current: bool
     draft_only: bool  # opens in the composer: there is nothing but a draft
+    pick_label: str
+    star_label: str
 
     @property
     def ids(self) -> str:
@@ -157,16 +159,23 @@ class Row:
 def rows(page: ConversationPage, key: str, own: set[str], query: dict[str, str], current: str = "") -> list[Row]:
     """The rows of a page, each with its address."""
     tail = f"?{urlencode(query)}" if query else ""
-    return [
-        Row(
-            row=row,
-            who=_to(row.recipients, own) if key in OUTGOING else _people(row.senders, own),
-            url=thread_url(key, row.thread_id) + tail,
-            current=row.thread_id == current,
-            draft_only=row.draft and row.count == 1,
+    pick, star, no_subject = _("Select %(subject)s from %(who)s"), _("Star %(subject)s"), _("(no subject)")
+    found = []
+    for row in page.rows:
+        who = _to(row.recipients, own) if key in OUTGOING else _people(row.senders, own)
+        subject = row.subject or no_subject
+        found.append(
+            Row(
+                row=row,
+                who=who,
+                url=thread_url(key, row.thread_id) + tail,
+                current=row.thread_id == current,
+                draft_only=row.draft and row.count == 1,
+                pick_label=pick % {"subject": subject, "who": who},
+                star_label=star % {"subject": subject},
+            )
         )
-        for row in page.rows
-    ]
+    return found
 
 
 def thread_url(key: str, thread_id: str) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from deftmail.jmap import Address, Conversation, Email, Folders, Part
 from deftmail.mailproto.filenames import clean_filename
+from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
 from deftmail.webmail import listing
 from deftmail.webmail.access import Mail
@@ -106,7 +107,7 @@ def context(
         "ids": ",".join(email.id for email in in_folder),
         "all_ids": ",".join(email.id for email in emails),
         "starred": any(email.flagged for email in emails),
-        "reading_subject": conversation.subject or _("(no subject)"),
+        "reading_subject": base_subject(conversation.subject) or _("(no subject)"),
         "reading_url": here + tail,
         "images": images,
         "images_url": f"{here}?{urlencode({**query, 'images': '1'})}",

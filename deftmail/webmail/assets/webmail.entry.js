@@ -64,6 +64,23 @@ on('click', '.thread [data-open]', (event, link) => {
   if (narrow.matches) pane('reading')
 })
 
+// What can be done with the row under the pointer: made when it is there, fifty times less to send.
+const fine = matchMedia('(hover: hover) and (pointer: fine)')
+on('pointerover', '.thread', (_event, row) => {
+  if (!fine.matches) return
+  let acts = row.querySelector('.thread-acts')
+  if (!acts) {
+    const template = document.getElementById('row-acts')
+    if (!template) return
+    acts = document.importNode(template.content.firstElementChild, true)
+    for (const button of acts.children) button.value += `|${row.querySelector('input[name=ids]').value}`
+    row.append(acts)
+  }
+  const unread = 'unread' in row.dataset
+  acts.querySelector('[value^="read|"]').hidden = !unread
+  acts.querySelector('[value^="unread|"]').hidden = unread
+})
+
 function choose(row) {
   openRow()?.removeAttribute('aria-current')
   row?.setAttribute('aria-current', 'true')

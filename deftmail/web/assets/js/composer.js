@@ -8,7 +8,7 @@ const CLEAN = {
   FORBID_TAGS: ['style', 'form', 'input', 'button', 'textarea', 'select', 'iframe', 'object', 'embed', 'audio', 'video', 'svg', 'math'],
   FORBID_ATTR: ['class', 'id', 'name', 'srcset', 'background', 'autofocus', 'contenteditable', 'popover', 'popovertarget', 'slot'],
   ALLOW_DATA_ATTR: false,
-  ADD_ATTR: ['data-cid', 'data-remote-src'],
+  ADD_ATTR: ['data-cid', 'data-remote-src', 'data-dm-style'],
   ADD_DATA_URI_TAGS: [],
   RETURN_DOM_FRAGMENT: true,
 }
@@ -23,13 +23,15 @@ function holdBack(fragment) {
   }
 }
 
-// A style attribute in markup is refused by the page's policy, one set by script is not. What could cover the page is dropped.
+// A style attribute in markup is refused by the page's policy, one set by script is not. The server therefore writes
+// data-dm-style; what is pasted has style. What could cover the page is dropped.
 const DANGEROUS = /position|z-index|url\(|expression|@import|animation/i
 function importStyled(fragment) {
   const styles = []
-  for (const element of fragment.querySelectorAll('[style]')) {
-    styles.push(element.getAttribute('style'))
+  for (const element of fragment.querySelectorAll('[style], [data-dm-style]')) {
+    styles.push(element.getAttribute('data-dm-style') ?? element.getAttribute('style'))
     element.removeAttribute('style')
+    element.removeAttribute('data-dm-style')
     element.setAttribute('data-had-style', styles.length - 1)
   }
   const copy = document.importNode(fragment, true)
@@ -78,13 +80,12 @@ export function createEditor(root, { onChange = () => {}, onFiles = () => {}, bl
     squire,
     /** What will be sent: remote images get their address back. */
     html() {
-      const holder = document.implementation.createHTMLDocument('').body
-      holder.innerHTML = DOMPurify.sanitize(squire.getHTML(), { ...CLEAN, RETURN_DOM_FRAGMENT: false })
+      const holder = root.cloneNode(true)
       for (const image of holder.querySelectorAll('img[data-remote-src]')) {
         image.setAttribute('src', image.getAttribute('data-remote-src'))
         image.removeAttribute('data-remote-src')
       }
-      return holder.innerHTML
+      return holder.innerHTML.replaceAll('\u200B', '')
     },
     set(html) {
       squire.setHTML(html)
