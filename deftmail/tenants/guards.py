@@ -8,7 +8,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from allauth.account.internal.flows.login import get_authentication_records
@@ -82,9 +82,27 @@ def _his_time(request: HttpRequest) -> Iterator[None]:
         yield
 
 
+def _kept_nowhere(response: HttpResponseBase) -> HttpResponseBase:
+    """After sign-out the Back button must not show what was read: no cache keeps a page that does not say otherwise."""
+    if not response.has_header("Cache-Control"):
+        response["Cache-Control"] = "no-store"
+    return response
+
+
+def _way_back(request: HttpRequest) -> str:
+    """The page the person is on: of a form or fragment not its own address, which no browser can open."""
+    if request.method in ("GET", "HEAD") and not getattr(request, "htmx", False):
+        return request.get_full_path()
+    seen = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+    if seen.netloc != request.get_host():
+        return ""
+    return seen.path + (f"?{seen.query}" if seen.query else "")
+
+
 def to_sign_in(request: HttpRequest) -> HttpResponse:
     """To the sign-in page and back; an htmx request navigates the whole page."""
-    url = f"{resolve_url('account_login')}?next={quote(request.get_full_path())}"
+    back = _way_back(request)
+    url = str(resolve_url("account_login")) + (f"?next={quote(back)}" if back else "")
     if getattr(request, "htmx", False):
         response = HttpResponse(status=200)
         response["HX-Redirect"] = url
@@ -110,14 +128,14 @@ def signed_in(
             actor.require(action)
             with _his_time(request):
                 if not transaction:
-                    return view(request, actor, *args, **kwargs)
+                    return _kept_nowhere(view(request, actor, *args, **kwargs))
                 with tenant_tx(actor.tenant_id):
                     request.in_company = True  # type: ignore[attr-defined]  # read by tenants.context
                     response = view(request, actor, *args, **kwargs)
                     if isinstance(response, SimpleTemplateResponse):
                         response.render()  # a lazy template would query outside the company's transaction
                     request.in_company = False  # type: ignore[attr-defined]
-            return response
+            return _kept_nowhere(response)
 
         guarded.needs = action  # type: ignore[attr-defined]  # read by the generated tests
         return limited(limit, write=write)(guarded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from urllib.parse import quote
 
 import pytest
 from django.core import mail
@@ -86,6 +87,32 @@ def test_a_session_that_was_planted_before_sign_in_is_not_the_one_after_it(guest
     sign_in(guest, user.email)
     assert guest.cookies["dm_session"].value != planted
     assert Client().get("/account", headers={"cookie": f"dm_session={planted}"}).status_code == 302
+
+
+@pytest.mark.django_db
+def test_no_cache_keeps_a_signed_in_page(cast: Cast) -> None:
+    for name in ("tenants:account", "tenants:logs", "tenants:people", "web:overview", "domains:list", "mailboxes:list"):
+        assert "no-store" in cast.owner.client.get(reverse(name)).headers["Cache-Control"], name
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "headers", "back"),
+    [
+        ("get", {}, "/settings"),
+        ("post", {"Referer": "http://testserver/settings?x=1"}, "/settings?x=1"),
+        ("post", {"Referer": "https://evil.example/settings"}, None),
+        ("post", {}, None),
+        ("get", {"HX-Request": "true", "HX-Current-URL": "http://testserver/mail/f/inbox"}, "/mail/f/inbox"),
+        ("get", {"HX-Request": "true", "HX-Current-URL": "https://evil.example/"}, None),
+    ],
+)
+def test_after_sign_in_one_is_back_on_the_page_one_was_on(
+    guest: Client, method: str, headers: dict[str, str], back: str | None
+) -> None:
+    answer = getattr(guest, method)("/settings", headers=headers)
+    target = answer.headers.get("Location") or answer.headers["HX-Redirect"]
+    assert target == "/signin" + (f"?next={quote(back)}" if back else "")
 
 
 @pytest.mark.django_db
