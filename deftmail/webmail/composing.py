@@ -249,7 +249,8 @@ def upload(account: MailAccount, file: Any) -> Attached:
 
 
 def _recipients(form: ComposeForm, name: str, *, complete: bool) -> tuple[Address, ...]:
-    text = form.cleaned_data.get(name, "")
+    # A list pasted from a document has a line for each address.
+    text = ", ".join(line.strip(" ,") for line in form.cleaned_data.get(name, "").splitlines() if line.strip(" ,"))
     if not text.strip():
         return ()
     try:

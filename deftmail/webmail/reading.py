@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, unquote, urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -72,6 +72,7 @@ class Message:
     warnings: list[str]
     details: list[tuple[str, str]]
     many: bool  # an answer to all would reach more people than an answer
+    unsubscribe: str  # where one leaves the mailing list, "" when the message names no way
 
     @property
     def has_html(self) -> bool:
@@ -134,6 +135,7 @@ def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
         warnings=_warnings(email, mine),
         details=_details(email),
         many=bool(email.reply_recipients(mail.own, all=True)[1]),
+        unsubscribe=_unsubscribe(email),
     )
 
 
@@ -157,6 +159,21 @@ def _names(people: list[Address], own: set[str]) -> str:
     names = [_("me") if person.email.lower() in own else person.label for person in people]
     shown = ", ".join(names[:6])
     return shown + (_(" and %(n)d more") % {"n": len(names) - 6} if len(names) > 6 else "")
+
+
+def _unsubscribe(email: Email) -> str:
+    """A web page, or a letter ready to be sent (RFC 2369 §3.2). Only these two: the addresses are a stranger's."""
+    found: dict[str, tuple[str, str]] = {}
+    for url in email.list_unsubscribe:
+        scheme, _colon, rest = url.strip().partition(":")
+        found.setdefault(scheme.lower(), (url.strip(), rest))
+    if "https" in found:
+        return found["https"][0]
+    if "mailto" in found:
+        address, _question, query = found["mailto"][1].partition("?")
+        subject = parse_qs(query).get("subject", ["unsubscribe"])[0]
+        return reverse("webmail:compose") + "?" + urlencode({"to": unquote(address), "subject": subject})
+    return ""
 
 
 def _details(email: Email) -> list[tuple[str, str]]:

@@ -148,6 +148,17 @@ async function start(root) {
     root.querySelector('[data-cc]').removeAttribute('data-without-js')
     form.elements.cc.focus()
   })
+  // Recipients wrap but are one line: Enter goes on, a pasted list becomes commas.
+  for (const field of root.querySelectorAll('[data-recipients]')) {
+    field.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.ctrlKey || event.metaKey) return
+      event.preventDefault()
+      form.elements.subject.focus()
+    })
+    field.addEventListener('input', () => {
+      if (/[\r\n]/.test(field.value)) field.value = field.value.replace(/\s*[\r\n]+\s*/g, ', ')
+    })
+  }
   for (const button of root.querySelectorAll('[data-command]')) {
     button.addEventListener('click', () => {
       const { command } = button.dataset

@@ -6,6 +6,7 @@ import email
 import email.policy
 import functools
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -63,8 +64,8 @@ class Composer:
                 self.fields["attached"].append(unescape(value[1] if value else ""))
             else:
                 self.fields[found[1]] = unescape(value[1] if value else "")
-        for name in ("text", "html"):
-            area = re.search(rf'name="{name}"[^>]*>(.*?)</textarea>', form, re.DOTALL)
+        for name in ("to", "cc", "bcc", "text", "html"):
+            area = re.search(rf'<textarea[^>]* name="{name}"[^>]*>(.*?)</textarea>', form, re.DOTALL)
             assert area
             self.fields[name] = unescape(area[1]).removeprefix("\n")
         self.errors = [
@@ -314,3 +315,14 @@ def test_saving_without_scripts_keeps_the_draft_and_half_an_address_does_no_harm
     composer = Composer(anna)
     assert composer.send(do="save", to="bert@x.example, half", subject="Half", text="x").status_code == 303
     assert parsed(anna.folder("Drafts")[0][1])["To"] == "bert@x.example"
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(site: str, anna: Box) -> None:
+    host, _colon, port = site.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as link:
+        head = (
+            "POST /mail/compose/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            f"Cookie: dm_session={anna.session}\r\nContent-Length: {100 * 1024 * 1024}\r\n\r\n--b"
+        )
+        link.sendall(head.encode())
+        assert link.recv(100).startswith(b"HTTP/1.1 413")

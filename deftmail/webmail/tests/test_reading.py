@@ -1,0 +1,79 @@
+"""One conversation ready to read, without servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deftmail.webmail import reading
+from deftmail.webmail.tests.conftest import Desk
+from deftmail.webmail.tests.test_composing import ME, MEI, email, html_email, text_email
+from deftmail.webmail.views import lists
+
+
+def shown(desk: Desk, message: Any) -> reading.Message:
+    return reading.message(desk.mail, message, opened=True, images=False)
+
+
+@pytest.mark.parametrize(
+    ("urls", "where"),
+    [
+        (["https://shop.example/u?x=1"], "https://shop.example/u?x=1"),
+        (["mailto:leave@shop.example?subject=bye", "https://shop.example/u"], "https://shop.example/u"),
+        (["mailto:leave@shop.example?subject=bye"], "/mail/compose?to=leave%40shop.example&subject=bye"),
+        (["mailto:leave@shop.example"], "/mail/compose?to=leave%40shop.example&subject=unsubscribe"),
+        (["javascript:alert(1)", "http://plain.example/u", "data:text/html,x"], ""),
+        ([], ""),
+    ],
+)
+def test_leaving_a_list_is_a_page_or_a_letter_and_never_a_script(desk: Desk, urls: list[str], where: str) -> None:
+    message = email(**{"header:List-Unsubscribe:asURLs": urls})
+    assert shown(desk, message).unsubscribe == where
+
+
+def test_a_text_is_escaped_linked_and_its_quotation_folded(desk: Desk) -> None:
+    html = shown(desk, text_email("<b>no</b> https://x.example/a\n\n> quoted\n")).text_html
+    assert "&lt;b&gt;" in html
+    assert 'href="https://x.example/a"' in html
+    assert "<summary>Quoted text</summary>" in html
+
+
+def test_a_forged_sender_is_warned_of_by_our_own_result_only(desk: Desk) -> None:
+    header = "header:Authentication-Results:asText:all"
+    forged = shown(desk, email(**{header: ["mail.deftmail.test; dmarc=fail (p=reject)", "other; dmarc=pass"]}))
+    assert "may be forged" in forged.warnings[0]
+    assert shown(desk, email(**{header: ["mail.deftmail.test; dmarc=pass", "other; dmarc=fail"]})).warnings == []
+    assert shown(desk, email(from_=[ME], **{header: ["mail.deftmail.test; dmarc=fail"]})).warnings == []
+
+
+def test_who_it_went_to_is_short_and_the_details_are_whole(desk: Desk) -> None:
+    people = [{"name": f"Person {n}", "email": f"p{n}@x.example"} for n in range(9)]
+    message = shown(desk, text_email("x", to=[ME, *people]))
+    assert message.to_line == "me, Person 0, Person 1, Person 2, Person 3, Person 4 and 4 more"
+    assert "Person 8 <p8@x.example>" in dict(message.details)["To"]
+    assert message.many
+
+
+def test_files_have_clean_names_and_the_icon_of_their_kind(desk: Desk) -> None:
+    parts = [
+        {"partId": "2", "blobId": "G2", "type": "image/svg+xml", "name": "../../x\r\n.svg", "size": 1},
+        {"partId": "3", "blobId": "G3", "type": "message/rfc822", "name": None, "size": 1},
+        {"partId": "4", "blobId": "G4", "type": "application/x-odd", "name": "", "size": 1},
+    ]
+    files = shown(desk, html_email("<p>x</p>", attachments=parts)).files
+    assert [(file.name, file.icon) for file in files][1:] == [("message.eml", "mail"), ("attachment", "file")]
+    assert "/" not in files[0].name
+    assert "\n" not in files[0].name
+    assert files[0].url.startswith("/mail/part/G2/")
+
+
+def test_a_conversation_opens_at_its_first_unread_message(desk: Desk) -> None:
+    for number, seen in enumerate([True, True, False, True]):
+        keywords = {"$seen": True} if seen else {}
+        desk.fake.add_email(subject="Re: Oak" if number else "Oak", thread="T1", from_=[MEI], keywords=keywords)
+    request = desk.request("get", "/mail/f/inbox/t/T1", **{"HX-Request": "true"})
+    page = desk.call(lists.thread, request, folder="inbox", thread_id="T1").content.decode()
+    heads = [piece.split(">")[0] for piece in page.split('<details class="message"')[1:]]
+    assert [" open" in head for head in heads] == [False, False, True, True]
+    assert "<h2>Oak</h2>" in page
