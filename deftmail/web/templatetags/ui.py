@@ -38,7 +38,7 @@ def hx(context: Context, **attributes: Any) -> SafeString:
 
     An underscore becomes a dash (`push_url` → `hx-push-url`); None leaves an attribute out; a dict is written as JSON.
     """
-    pairs = [("nonce", _nonce(context))]
+    pairs = [("nonce", nonce_of(context))]
     for name, value in attributes.items():
         if value is None:
             continue
@@ -48,7 +48,8 @@ def hx(context: Context, **attributes: Any) -> SafeString:
     return format_html_join(" ", 'hx-{}="{}"', pairs)
 
 
-def _nonce(context: Context) -> str:
+def nonce_of(context: Context) -> str:
+    """The nonce of this answer's policy."""
     request = context.get("request")
     return str(getattr(request, "csp_nonce", "")) if request is not None else str(context.get("csp_nonce", ""))
 
@@ -70,7 +71,7 @@ def asset_url(name: str) -> str:
 @register.simple_tag(takes_context=True)
 def script(context: Context, name: str) -> SafeString:
     """A built module, with the page's nonce: `{% script "app.js" %}`."""
-    return format_html('<script type="module" nonce="{}" src="{}"></script>', _nonce(context), asset_url(name))
+    return format_html('<script type="module" nonce="{}" src="{}"></script>', nonce_of(context), asset_url(name))
 
 
 @register.simple_tag
@@ -111,7 +112,7 @@ def ago(moment: datetime | None, short: bool = False) -> SafeString:
     if moment is None:
         return SafeString(_("never"))
     local = timezone.localtime(moment)
-    exact = formats.date_format(local, "j F Y, H:i:s T")
+    exact = formats.date_format(local, words.EXACT)
     text = words.short(local) if short else words.relative(moment)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
