@@ -7,7 +7,7 @@ from uuid import UUID
 
 from deftmail.kit.errors import Forbidden, Invalid
 from deftmail.mailboxes.access import mailbox_for, require_power_over
-from deftmail.mailboxes.actions.common import in_company, quota_within, sync
+from deftmail.mailboxes.actions.common import in_company, quota_within, sync, tidy_name
 from deftmail.mailboxes.errors import SuspendedByOperator
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
@@ -16,7 +16,6 @@ from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Role, User
 from deftmail.tenants.policies import Action
 
-MAX_NAME = 255
 Status = MailUser.Status
 
 
@@ -42,7 +41,7 @@ def change_mailbox(
     require_power_over(actor, mailbox)
     before = {"display_name": mailbox.display_name, "quota_mb": mailbox.quota_mb}
     if not isinstance(display_name, Keep):
-        mailbox.display_name = " ".join((display_name or "").split())[:MAX_NAME]
+        mailbox.display_name = tidy_name(display_name)
     if not isinstance(quota_mb, Keep):
         mailbox.quota_mb = quota_within(company, quota_mb)
     after = {"display_name": mailbox.display_name, "quota_mb": mailbox.quota_mb}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -20,6 +21,11 @@ from deftmail.tenants.models import Tenant, User
 MAX_QUOTA_MB = 10_000_000
 """10 TB: beyond it a number is a slip of the finger, and `integer` columns stay far from their end."""
 
+MAX_NAME = 255
+# A control character makes every message of the mailbox unsendable; a change of direction makes its name read as
+# another in the recipient's list. What joins letters and emoji (category Cf too) stays.
+_NOT_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,6 +41,11 @@ def in_company(action: Callable[P, R]) -> Callable[P, R]:
             return action(*args, **kwargs)
 
     return wrapped
+
+
+def tidy_name(name: str | None) -> str:
+    """A display name on one line, without what no name holds; "" for none."""
+    return " ".join(_NOT_IN_A_NAME.sub(" ", name or "").split())[:MAX_NAME]
 
 
 def quota_within(company: Tenant, quota_mb: int | None) -> int | None:

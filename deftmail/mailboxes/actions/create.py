@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deftmail.domains.models import Domain
-from deftmail.mailboxes.actions.common import check_strength, in_company, quota_within, sync
+from deftmail.mailboxes.actions.common import check_strength, in_company, quota_within, sync, tidy_name
 from deftmail.mailboxes.actions.people import person_of
 from deftmail.mailboxes.errors import (
     AddressInvalid,
@@ -28,8 +28,6 @@ from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Tenant
 from deftmail.tenants.policies import Action
 
-MAX_NAME = 255
-
 
 @in_company
 def create_mailbox(
@@ -43,7 +41,7 @@ def create_mailbox(
     """
     actor.require(Action.MAILBOX_MANAGE)
     address = _address(email)
-    display_name = " ".join(display_name.split())[:MAX_NAME]
+    display_name = tidy_name(display_name)
     # Everything that can be known without a lock is asked first: a refusal then costs no hash, and the slow hash
     # (0.2 s) is made before any row is locked. The locked look below decides.
     _place(running_company(actor), address, quota_mb)

@@ -13,6 +13,7 @@ from deftmail.domains.models import Domain
 from deftmail.domains.testing import make_domain, waiting_jobs
 from deftmail.kit.errors import Forbidden
 from deftmail.mailboxes.actions import change_mailbox, retry_sync
+from deftmail.mailboxes.actions.common import tidy_name
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.tasks import sync_mailbox
 from deftmail.mailboxes.testing import make_mailbox, make_mailbox_person, reload
@@ -66,6 +67,19 @@ def test_a_key_for_domains_neither_reads_nor_destroys_mailboxes(cast: Cast, doma
     with pytest.raises(Forbidden):
         delete_domain(actor=key, domain_id=domain.pk, confirm=domain.domain, addresses=[box.email])
     assert reload(box).email == box.email
+
+
+@pytest.mark.parametrize(
+    "typed", ["An\x1b[31mna", "Anna\r\nBcc: x@y.example", "Anna \u202egnp.exe", "\x00Anna\x85\u2028B"]
+)
+def test_a_name_holds_nothing_that_no_header_may_hold_or_that_turns_it_round(
+    cast: Cast, domain: Domain, typed: str
+) -> None:
+    box = make_mailbox(domain, "alice")
+    name = change_mailbox(actor=cast.owner.actor, mailbox_id=box.pk, display_name=typed).display_name
+    assert name.isprintable()
+    assert name.startswith("An")
+    assert tidy_name("👩\u200d👩\u200d👧 Ana\u0301") == "👩\u200d👩\u200d👧 Ana\u0301"
 
 
 def test_a_retry_is_written_down_and_starts_one_job(cast: Cast, domain: Domain) -> None:
