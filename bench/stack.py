@@ -74,6 +74,7 @@ def running(*, timed_start: bool) -> Iterator[tuple[Stack, float | None]]:
     """The stack, up for this block, and the seconds its second start took when `timed_start`."""
     seconds = None
     try:
+        down()  # one that somebody left running would be measured with the code it started with
         up()
         if timed_start:
             down()
