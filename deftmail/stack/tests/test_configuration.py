@@ -55,6 +55,14 @@ def test_production_refuses_passwords_in_clear(production: Path) -> None:
     assert 'listen="/run/deftmail/http.sock"' in line
 
 
+def test_passwords_tried_on_many_accounts_are_slowed(production: Path) -> None:
+    """The gate counts by account; these two count the rest."""
+    imap = _settings((production / "etc/deftmail/cyrus/imapd.conf").read_text(), ":")
+    assert imap["failedloginpause"] == "2s"
+    main = _settings((production / "etc/postfix/main.cf").read_text(), "=")
+    assert 0 < int(main["smtpd_client_auth_rate_limit"]) <= 60
+
+
 def test_production_serves_https_alone(production: Path) -> None:
     nginx = (production / "etc/nginx/sites-available/deftmail").read_text()
     assert "ssl_protocols TLSv1.3;" in nginx
