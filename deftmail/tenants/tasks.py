@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from allauth.account import app_settings as allauth_settings
 from allauth.account.utils import user_pk_to_url_str
+from django.contrib.sessions.backends.db import SessionStore
 from django.urls import reverse
 from django.utils.timezone import now
 from procrastinate.contrib.django import app
@@ -137,7 +138,8 @@ def tell_person(tenant_id: str, user_id: str, mail: str, also: str = "") -> None
 @app.periodic(cron="23 * * * *")
 @app.task(queueing_lock="tenants-tidy")
 def forget_expired(timestamp: int = 0) -> None:
-    """Hourly: forget sign-ups whose link has expired, with their password hashes."""
+    """Hourly: forget sign-ups whose link has expired, with their password hashes, and sessions that are over."""
     gone, _by_model = PendingSignup.objects.filter(expires_at__lte=now()).delete()
     if gone:
         log.info("expired_signups_forgotten", count=gone)
+    SessionStore.clear_expired()

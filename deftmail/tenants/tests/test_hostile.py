@@ -6,6 +6,8 @@ import threading
 from urllib.parse import quote
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connections
 from django.test import Client
@@ -113,6 +115,18 @@ def test_after_sign_in_one_is_back_on_the_page_one_was_on(
     answer = getattr(guest, method)("/settings", headers=headers)
     target = answer.headers.get("Location") or answer.headers["HX-Redirect"]
     assert target == "/signin" + (f"?next={quote(back)}" if back else "")
+
+
+@pytest.mark.django_db
+def test_sessions_that_are_over_are_forgotten(cast: Cast) -> None:
+    living = Session.objects.count()
+    over = SessionStore()
+    over.set_expiry(-1)
+    over["x"] = 1
+    over.save()
+    tasks.forget_expired()
+    assert not Session.objects.filter(session_key=over.session_key).exists()
+    assert Session.objects.count() == living > 0
 
 
 @pytest.mark.django_db
