@@ -131,8 +131,10 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if conf.trusted_pr
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# One attachment chunk above our 25 MB of attachments; each upload view checks its own bound again.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# What of a form is no file: the longest letter (webmail.composing.MAX_BODY) twice, as text and as HTML, with up to four
+# bytes a letter. The whole body of a request is bounded before Django reads it, to 2 MB but for the composer
+# (kit.bodylimit); each upload view checks its own bound again.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 DATA_UPLOAD_MAX_NUMBER_FILES = 30

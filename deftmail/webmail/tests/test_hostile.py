@@ -78,3 +78,12 @@ def test_an_act_is_done_and_answered_also_while_the_cache_is_away(desk: Desk, mo
     answer = desk.call(acts.act, desk.request("post", "/mail/act", {"do": "archive", "ids": id_, "folder": "inbox"}))
     assert answer.status_code == 303
     assert desk.fake.role("archive") in desk.fake.emails[id_]["mailboxIds"]
+
+
+@pytest.mark.parametrize(("letter", "saved"), [("ä", True), ("💥", False)])
+def test_the_longest_letter_is_saved_and_a_longer_one_is_told(desk: Desk, letter: str, saved: bool) -> None:
+    """In the browser it goes as text and as HTML at once, each letter up to four bytes."""
+    count = 1024 * 1024 if saved else 1024 * 1024 + 1
+    form = {"to": "b@other.example", "text": letter * count, "html": letter * count, "rich": "1"}
+    answer = desk.call(compose.save, desk.request("post", "/mail/compose/draft", form))
+    assert answer.status_code == (200 if saved else 422)
