@@ -193,7 +193,7 @@ SERVER_EMAIL = f"no-reply@{conf.operator_domain}"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [ROOT / "deftmail" / "locale"]
-USE_I18N = True
+USE_I18N = len(LANGUAGES) > 1  # with one language there is nothing to look up, and a page asks a hundred times
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -28,6 +28,7 @@ def _shapes() -> dict[str, str]:
     return shapes
 
 
+@lru_cache(maxsize=1000)  # a page shows fifty; labels are our own words, so there are few
 def icon(name: str, *, css: str = "", label: str = "") -> SafeString:
     """The SVG of lucide's `name`. With `label` it is an image of that name, else hidden from assistive tools.
 
