@@ -100,7 +100,9 @@ def _way_back(request: HttpRequest) -> str:
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponse:
-    """To the sign-in page and back; an htmx request navigates the whole page."""
+    """To the sign-in page and back; an htmx request navigates the whole page, but not away from what somebody typed."""
+    if getattr(request, "htmx", False) and request.method not in ("GET", "HEAD"):
+        return HttpResponse(status=401)
     back = _way_back(request)
     url = str(resolve_url("account_login")) + (f"?next={quote(back)}" if back else "")
     if getattr(request, "htmx", False):

@@ -53,9 +53,14 @@ async function start(root) {
     editor.squire.moveCursorToStart()
   } else form.elements.to.focus()
 
-  const pack = () => {
+  // Who signed in again in another tab has a new token; what is written here must still go.
+  const freshen = () => {
     html.value = editor.html()
     text.value = ''
+    form.elements.csrfmiddlewaretoken.value = cookie('dm_csrf') || form.elements.csrfmiddlewaretoken.value
+  }
+  const pack = () => {
+    freshen()
     const data = new FormData(form)
     data.delete('file')
     return data
@@ -89,14 +94,13 @@ async function start(root) {
     return saving
   }
 
-  const token = () => form.elements.csrfmiddlewaretoken?.value || cookie('dm_csrf')
+  const token = () => cookie('dm_csrf') || form.elements.csrfmiddlewaretoken.value
 
   // Sending waits for a save under way: its answer names the draft that the sent message replaces.
   form.addEventListener(
     'submit',
     (event) => {
-      html.value = editor.html()
-      text.value = ''
+      freshen()
       clearTimeout(timer)
       if (!saving) {
         leaving = event.submitter?.value === 'send' ? leaving : true

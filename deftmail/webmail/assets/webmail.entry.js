@@ -116,6 +116,8 @@ document.addEventListener('submit', (event) => {
     else if (act === 'star' || act === 'unstar') row.querySelector('.thread-star button')?.setAttribute('aria-pressed', String(act === 'star'))
   }
 })
+// The answer of an act before may come in between, so it waits for its own; who moves on himself is left alone.
+for (const type of ['keydown', 'pointerdown']) addEventListener(type, () => (next = -1), true)
 const ticked = () => rows().filter((row) => row.querySelector('input[name=ids]')?.checked)
 document.addEventListener('htmx:finally:request', () => {
   setTimeout(() => document.querySelectorAll('.thread[data-leaving]').forEach((row) => delete row.dataset.leaving), 1200)
@@ -133,8 +135,11 @@ document.addEventListener('htmx:after:swap', () => {
   if (next >= 0 && (!active || active === document.body || active.matches('.pane-scroll'))) {
     const all = rows()
     linkOf(all[Math.min(next, all.length - 1)])?.focus({ preventScroll: true })
+    next = -1
   }
-  next = -1
+  // On a narrow screen the list went out of sight, and the focus with it.
+  const reading = narrow.matches && mail()?.dataset.pane === 'reading' && document.querySelector('[data-reading-scroll]')
+  if (reading && (!document.activeElement || document.activeElement === document.body)) reading.focus({ preventScroll: true })
   if (narrow.matches && mail()?.dataset.pane === 'reading' && document.querySelector('#reading [data-nothing-open]')) pane('list')
 })
 

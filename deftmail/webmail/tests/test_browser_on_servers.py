@@ -258,6 +258,27 @@ def test_a_server_that_is_away_loses_nothing_that_was_typed(tab: Tab, anna: Box)
     tab.said.clear()
 
 
+def test_who_was_signed_out_while_writing_signs_in_elsewhere_and_sends(
+    tab: Tab, anna: Box, bert: Box, site: str
+) -> None:
+    tab.page.goto("/mail/f/inbox")
+    tab.page.keyboard.press("c")
+    composer = tab.page.locator(".composer")
+    composer.locator("[name=to]").fill(bert.address)
+    composer.locator("[name=subject]").fill("After all")
+    composer.locator("[data-editor]").click()
+    tab.page.keyboard.type("Not lost")
+    tab.context.clear_cookies(name="dm_session")
+    composer.locator("[data-send]").click()
+    expect(tab.page.locator("#toasts")).to_contain_text("You are signed out")
+    expect(composer.locator("[data-editor]")).to_contain_text("Not lost")
+    tab.context.add_cookies([{"name": "dm_session", "value": anna.session, "url": site}])
+    composer.locator("[data-send]").click()
+    expect(composer).to_have_count(0)
+    assert "After all" in until(lambda: bert.subjects("INBOX"), tab.page)
+    tab.said.clear()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_shows_one_pane_at_a_time_and_nothing_is_cut_off(
     chromium: Browser, site: str, anna: Box, theme: str
@@ -275,6 +296,7 @@ def test_a_phone_shows_one_pane_at_a_time_and_nothing_is_cut_off(
     rows(tab).locator(".row-link").tap()
     expect(page.locator(".conversation")).to_be_visible()
     expect(page.locator("#list-pane")).to_be_hidden()
+    tab.wait("document.activeElement.matches('[data-reading-scroll]')")
     fits()
     for button in page.locator("#reading .pane-bar .btn:visible").all():
         size = button.bounding_box()
