@@ -1,8 +1,8 @@
 """Two rules of the house that no stock linter knows: the one door to a company's rows, and where `system` is used.
 
 A tenant model's manager (`Domain.objects`) is touched only in `access.py`, `actions.py`, `selectors*`, `hooks.py`,
-`tasks.py` and tests of a room, so that no view or API operation can forget the company. The cross-company connection is used
-only in `selectors/system.py`. Escape: a comment `# tenant-scope: why` on the line.
+`tasks.py` and tests of a room, so that no view or API operation can forget the company. The cross-company connection
+is used only in `selectors/system.py`. Escape: a comment `# tenant-scope: why` on the line.
 """
 
 from __future__ import annotations
