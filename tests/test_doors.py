@@ -186,3 +186,32 @@ def test_a_whole_letter_is_taken(shop: Shop):
             letter(shop.mailbox, OUTSIDE, f"whole {secrets.token_hex(4)}").as_bytes(),
         )
     assert refused == {}
+
+
+@pytest.mark.parametrize("policy", ["quarantine", "reject"])
+def test_mail_forged_in_the_name_of_a_domain_is_treated_as_that_domain_asks(shop: Shop, policy: str) -> None:
+    """RFC 7489 §6.3: `reject` is refused before it is taken, `quarantine` lies in Junk, the real sender arrives."""
+    bank = f"{policy}{secrets.token_hex(4)}.test"
+    real, forger = "203.0.113.7", "198.51.100.25"
+    shop.world.zone(bank)
+    texts = {bank: f"v=spf1 ip4:{real} -all", f"_dmarc.{bank}": f"v=DMARC1; p={policy}"}
+    shop.world.publish(bank, [{"type": "TXT", "name": name, "value": value} for name, value in texts.items()])
+    subjects = {address: f"{policy} {secrets.token_hex(4)}" for address in (real, forger)}
+
+    def send(address: str) -> int:
+        with shop.world.outside(address) as server:
+            try:
+                server.send_message(letter(f"ceo@{bank}", shop.mailbox, subjects[address]), from_addr=f"bounce@{bank}")
+            except smtplib.SMTPDataError as error:
+                return error.smtp_code
+        return 250
+
+    assert send(real) == 250
+    until(lambda: shop.world.fetch(shop.mailbox, PASSWORD, subjects[real]), "the real sender's message is in the inbox")
+    code = send(forger)
+    if policy == "reject":
+        assert 500 <= code < 600
+    else:
+        assert code == 250
+        until(lambda: shop.world.fetch(shop.mailbox, PASSWORD, subjects[forger], "Junk"), "the forgery is in Junk")
+    assert shop.world.fetch(shop.mailbox, PASSWORD, subjects[forger]) is None
