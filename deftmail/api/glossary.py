@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-# Imported for the classes they define: what an API call can meet.
-from deftmail.api import auth, idempotency, pagination  # noqa: F401
-from deftmail.domains import errors as domain_errors  # noqa: F401
-from deftmail.kit import problems  # noqa: F401
+from deftmail.api import auth, idempotency, pagination
+from deftmail.domains import errors as domain_errors
+from deftmail.kit import errors as kit_errors
+from deftmail.kit import problems
 from deftmail.kit.errors import Refusal
-from deftmail.mailboxes import errors as mailbox_errors  # noqa: F401
-from deftmail.tenants import errors as tenant_errors  # noqa: F401
+from deftmail.mailboxes import errors as mailbox_errors
+from deftmail.tenants.errors import CompanyCancelled, CompanySuspended, NoApiAccess
+
+# Where what an API call can meet is defined. Rooms that only pages use stay out, whatever else is imported.
+_MODULES = (auth, domain_errors, idempotency, kit_errors, mailbox_errors, pagination, problems)
+_ALONE = (CompanyCancelled, CompanySuspended, NoApiAccess)
 
 _TODO: dict[int, Promise] = {
     400: _("Correct the request and send it again."),
@@ -50,7 +54,7 @@ class Entry:
 def entries() -> dict[str, Entry]:
     """Every code, in alphabetical order. Two rooms may use one code; the first by name explains it."""
     found: dict[str, Entry] = {}
-    for kind in sorted(_kinds(Refusal), key=lambda kind: (kind.code, kind.__module__)):
+    for kind in sorted(_kinds(), key=lambda kind: (kind.code, kind.__module__)):
         if kind.code not in found:
             meaning = " ".join((inspect.getdoc(kind) or "").split())
             todo = _TODO.get(kind.status, _TODO[400])
@@ -58,8 +62,8 @@ def entries() -> dict[str, Entry]:
     return found
 
 
-def _kinds(base: type[Refusal]) -> Iterator[type[Refusal]]:
-    for kind in base.__subclasses__():
-        if kind.__module__.startswith("deftmail."):
-            yield kind
-            yield from _kinds(kind)
+def _kinds() -> Iterator[type[Refusal]]:
+    yield from _ALONE
+    for module in _MODULES:
+        classes = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Refusal))
+        yield from (kind for kind in classes if kind.__module__ == module.__name__ and kind is not Refusal)

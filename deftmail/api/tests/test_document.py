@@ -12,6 +12,8 @@ from django.test import Client
 from deftmail.api import examples, schemas
 from deftmail.api.management.commands import openapi
 from deftmail.api.tests.test_keys import DOCUMENT, IDS, OPERATIONS
+from deftmail.kit.bodylimit import limit_of
+from deftmail.kit.ratelimit import LIMITS
 
 ANSWERS: dict[str, Any] = {
     "create_domain": schemas.DomainOut,
@@ -37,15 +39,30 @@ def test_the_committed_document_is_that_of_the_code():
 
 def test_a_difference_fails_the_check_and_is_shown(monkeypatch, tmp_path):
     path = tmp_path / "openapi.json"
+    guide = tmp_path / "api.md"
+    guide.write_text(openapi.GUIDE.read_text())
     monkeypatch.setattr(openapi, "PATH", path)
+    monkeypatch.setattr(openapi, "GUIDE", guide)
     call_command("openapi", stdout=StringIO())
     call_command("openapi", "--check")
     path.write_text(path.read_text().replace("list_domains", "list_names"))
     with pytest.raises(CommandError, match="list_names"):
         call_command("openapi", "--check")
     path.unlink()
+    guide.write_text(guide.read_text().replace("domain-taken", "domain-gone"))
     with pytest.raises(CommandError, match="out of date"):
         call_command("openapi", "--check")
+
+
+def test_the_guide_says_the_limits_that_hold():
+    guide = openapi.GUIDE.read_text()
+    for name, what in (("api_read", "reads"), ("api_write", "writes")):
+        limit = LIMITS[name]
+        assert limit.seconds == 60
+        assert f"{limit.count:,} {what}" in guide
+        assert f"{limit.count:,} {what}" in DOCUMENT["info"]["description"]
+    assert "64 KiB" in guide
+    assert limit_of("/api/v1/domains") == 64 * 1024
 
 
 @pytest.mark.django_db
