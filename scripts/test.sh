@@ -9,7 +9,10 @@ stop() {
     trap - EXIT
     # A second Ctrl-C must not leave servers behind.
     trap '' INT TERM HUP
-    .venv/bin/deftmail stack down --var "$DEFTMAIL_VAR" >&2 || true
+    # Beside the stack of the run: the one of tests/test_outages.py, where that test was killed.
+    for var in "$DEFTMAIL_VAR" "$DEFTMAIL_VAR"/outage-*; do
+        [ ! -e "$var/stack.json" ] || .venv/bin/deftmail stack down --var "$var" >&2 || true
+    done
     exit "$status"
 }
 trap stop EXIT
@@ -18,4 +21,4 @@ trap 'exit 143' TERM HUP
 
 .venv/bin/deftmail stack down --var "$DEFTMAIL_VAR" >/dev/null
 .venv/bin/deftmail stack up --var "$DEFTMAIL_VAR" --mode test --no-demo
-.venv/bin/pytest -n 2 --cov --cov-report=term:skip-covered "$@"
+.venv/bin/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered "$@"

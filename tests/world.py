@@ -40,16 +40,23 @@ def until(what: Callable[[], T | None], why: str, seconds: float = PATIENCE) -> 
         time.sleep(0.25)
 
 
-def run(*words: str, stdin: str | None = None) -> str:
-    """`deftmail …`; its standard output."""
-    done = subprocess.run([DEFTMAIL, *words], capture_output=True, text=True, timeout=120, check=False, input=stdin)
+def run(*words: str, stdin: str | None = None, var: Path | None = None) -> str:
+    """`deftmail …` on the stack at `var` (default `$DEFTMAIL_VAR`); its standard output."""
+    environ = dict(os.environ)
+    if var is not None:
+        # What this process read from its own stack's file would win over the other's.
+        environ = {name: value for name, value in environ.items() if not name.startswith("DEFTMAIL_")}
+        environ["DEFTMAIL_VAR"] = str(var)
+    done = subprocess.run(
+        [DEFTMAIL, *words], capture_output=True, text=True, timeout=120, check=False, input=stdin, env=environ
+    )
     assert done.returncode == 0, f"deftmail {' '.join(words)}: {done.stderr[-2000:]}"
     return done.stdout
 
 
-def environment() -> dict[str, str]:
+def environment(var: Path | None = None) -> dict[str, str]:
     """What the stack wrote for its processes."""
-    file = Path(os.environ["DEFTMAIL_VAR"]) / "deftmail.env"
+    file = (var or Path(os.environ["DEFTMAIL_VAR"])) / "deftmail.env"
     lines = (line.partition("=") for line in file.read_text().splitlines() if "=" in line and not line.startswith("#"))
     return {name: value.strip('"') for name, _, value in lines}
 
@@ -74,10 +81,15 @@ class Company:
 
 @dataclass
 class World:
-    """One running stack."""
+    """One running stack: that of `$DEFTMAIL_VAR`, or the one at `var`."""
 
-    status: dict[str, Any] = field(default_factory=lambda: json.loads(run("stack", "status", "--json")))
-    env: dict[str, str] = field(default_factory=environment)
+    var: Path | None = None
+    status: dict[str, Any] = field(init=False)
+    env: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.status = json.loads(run("stack", "status", "--json", var=self.var))
+        self.env = environment(self.var)
 
     def company(self, name: str, owner: str, password: str, plan: str = "business") -> Company:
         """`deftmail tenant create`."""
@@ -85,13 +97,14 @@ class World:
             run(
                 *("tenant", "create", "--company", name, "--owner-email", owner),
                 *("--password", password, "--plan", plan, "--json"),
+                var=self.var,
             )
         )
         return Company(said["tenant_id"], said["api_key"], owner, password, self.status["web"])
 
     def zone(self, name: str) -> None:
         """An empty zone on the local DNS."""
-        run("stack", "zone", "create", name)
+        run("stack", "zone", "create", name, var=self.var)
 
     def publish(self, zone: str, records: list[dict[str, Any]]) -> None:
         """Put the records the API returned into the zone (RFC 2136)."""

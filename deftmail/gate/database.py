@@ -18,7 +18,7 @@ import structlog
 from django.db import connections
 from redis.exceptions import RedisError
 
-from deftmail.kit.database import DATABASE_AWAY, forget_connections, got_no_connection
+from deftmail.kit.database import DATABASE_AWAY, forget_connections, has_waited
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -93,9 +93,9 @@ def on_connection(function: Callable[[], T]) -> T:
         return function()
     except DATABASE_AWAY as error:
         log.warning("database_connection_lost", error=type(error).__name__)
-        if got_no_connection(error):
-            raise  # it has waited long enough
         _renew(error)
+        if has_waited(error):
+            raise
         return function()
     finally:
         connections.close_all()

@@ -16,6 +16,10 @@ DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while PostgreSQL is down or silent, or the pool is exhausted."""
 
 
+class NoAnswer(psycopg.OperationalError):
+    """PostgreSQL holds the connection and says nothing."""
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose every wait ends: a server that is stopped, swapped out or cut off says nothing at all, and
     without a bound each page would keep its thread until it speaks again."""
@@ -24,14 +28,14 @@ class BoundedConnection(psycopg.Connection[Any]):
     """Seconds; jobs and commands may ask long questions. `bound_answers` shortens it for who is waited for."""
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """Raises psycopg.OperationalError, and lets go of the connection, when there is no answer in time."""
+        """Raises NoAnswer, and lets go of the connection, when there is no answer in time."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
             return super().wait(gen, interval, self.answers_within)
         except _WaitTimeout:
             self.pgconn.finish()
-            raise psycopg.OperationalError(f"no answer within {self.answers_within:g} s") from None
+            raise NoAnswer(f"no answer within {self.answers_within:g} s") from None
 
 
 def bound_answers(seconds: float) -> None:
@@ -53,15 +57,15 @@ CONNECT_TIMEOUT = 3
 """Seconds for a connection to be made (libpq's connect_timeout)."""
 
 
-def got_no_connection(error: BaseException) -> bool:
-    """Whether a pool had none to give in time, so that nothing was even asked."""
-    return isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout)
+def has_waited(error: BaseException) -> bool:
+    """Whether one of `DATABASE_AWAY` came after a wait, so that asking again at once would only double it."""
+    return any(isinstance(one, (PoolTimeout, NoAnswer)) for one in (error, error.__cause__))
 
 
 def forget_connections(error: BaseException) -> None:
     """After a question failed with one of `DATABASE_AWAY`: the idle connections are as old as the one that broke, and
     each would fail one more page after PostgreSQL is back. A pool that was merely exhausted is left alone."""
-    if got_no_connection(error):
+    if isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout):
         return
     for connection in connections.all(initialized_only=True):
         pool = getattr(connection, "pool", None)  # None without a pool (tests)

@@ -14,6 +14,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
+from psycopg_pool import AsyncConnectionPool
 
 from deftmail.kit.conf import conf
 from deftmail.kit.database import DATABASE_AWAY, forget_connections
@@ -24,9 +25,16 @@ AWAY = (ConnectorException, psycopg.Error)
 """What procrastinate lets through while PostgreSQL is away."""
 PAUSE = 1.0
 """Seconds between two lives of the worker during an outage; the pool itself waits `OPEN_WITHIN` for a connection."""
-OPEN_WITHIN = 5.0
+OPEN_WITHIN = 3.0
 BEATS_MISSED = 6
 """Signs of life that a worker may miss before its jobs are given to another."""
+
+
+class _Pool(AsyncConnectionPool):
+    """procrastinate waits for the first connection as long as a pool does by default, which tries ever more rarely."""
+
+    async def open(self, wait: bool = False, timeout: float = OPEN_WITHIN) -> None:
+        await super().open(wait, timeout)
 
 
 def stalled_after() -> float:
@@ -61,7 +69,12 @@ async def run_until_told() -> None:
 async def _live() -> None:
     """One life: registered in the database, until cancelled or the database is lost."""
     connector = PsycopgConnector(
-        kwargs=connector_params(), min_size=1, max_size=8, timeout=OPEN_WITHIN, reconnect_timeout=OPEN_WITHIN
+        pool_factory=_Pool,
+        kwargs=connector_params(),
+        min_size=1,
+        max_size=8,
+        timeout=OPEN_WITHIN,
+        reconnect_timeout=OPEN_WITHIN,
     )
     with app.replace_connector(connector):
         async with app.open_async():
