@@ -22,15 +22,6 @@ def domain_for(
     return domain
 
 
-def domain_named(actor: Actor, name: str, *, need: Action = Action.DOMAIN_VIEW) -> Domain:
-    """The actor's domain called `name` (A-labels, lower case). Raises as `domain_for`."""
-    actor.require(need)
-    domain = Domain.objects.filter(tenant_id=actor.tenant_id, domain=name).first()
-    if domain is None:
-        raise NotFound
-    return domain
-
-
 def _as_uuid(value: UUID | str) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(value)

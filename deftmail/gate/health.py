@@ -14,7 +14,6 @@ from deftmail.kit import ratelimit
 from deftmail.kit.tenancy import SYSTEM
 
 WITHIN = 5.0
-_HEAD_AT_MOST = 8192
 _REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed"}
 
 

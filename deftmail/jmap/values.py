@@ -66,7 +66,6 @@ def as_objects(value: object) -> list[dict[str, Any]]:
 Text = Annotated[str, BeforeValidator(as_text)]
 OptionalText = Annotated[str | None, BeforeValidator(as_optional_text)]
 Count = Annotated[int, BeforeValidator(as_count)]
-OptionalCount = Annotated[int | None, BeforeValidator(as_optional_count)]
 Flag = Annotated[bool, BeforeValidator(as_flag)]
 When = Annotated[datetime | None, BeforeValidator(as_when)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(as_texts)]

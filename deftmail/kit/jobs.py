@@ -6,7 +6,6 @@ goes through Django's connection everywhere, so a job exists exactly when the ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from smtplib import SMTPException
 from typing import Any
@@ -74,8 +73,3 @@ def enqueue(
 def wait_before(attempt: int) -> int:
     """Seconds to wait before attempt number `attempt` (1 is the first retry)."""
     return RETRY_WAITS[min(max(attempt, 1), len(RETRY_WAITS)) - 1]
-
-
-def on_commit(function: Callable[[], None]) -> None:
-    """Run after the outermost transaction commits: side effects nobody may see of a rolled-back change."""
-    transaction.on_commit(function)

@@ -5,8 +5,6 @@ bcrypt reads at most 72 bytes and bcrypt 5 refuses more; forms say so (`Password
 
 from __future__ import annotations
 
-import hmac
-
 import bcrypt
 from django.contrib.auth.hashers import BCryptPasswordHasher
 
@@ -50,11 +48,6 @@ class Bcrypt12Hasher(BCryptPasswordHasher):
     def verify(self, password: str, encoded: str) -> bool:
         # bcrypt 5 raises over 72 bytes; at sign-in that is simply the wrong password.
         return fits(password) and super().verify(password, encoded)
-
-
-def same_secret(left: str, right: str) -> bool:
-    """Compare two secrets in constant time."""
-    return hmac.compare_digest(left.encode(), right.encode())
 
 
 def from_hash(hashed: str) -> str:

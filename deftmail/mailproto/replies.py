@@ -8,7 +8,6 @@ from typing import Literal
 MAX_SUBJECT = 900  # characters; with its header's name below the 998 of RFC 5322 §2.1.1
 MAX_REFERENCES = 40  # identifiers; RFC 5322 §3.6.4 sets none, but headers of kilobytes get messages refused
 MAX_REFERENCES_LENGTH = 2_000  # characters of the header
-_MAX_ID = 500
 
 ReplyMode = Literal["reply", "all", "list"]
 

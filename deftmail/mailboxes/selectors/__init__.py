@@ -63,16 +63,6 @@ def mailboxes_of_domain(tenant_id: UUID, domain_id: UUID) -> list[str]:
     )
 
 
-def staff_mailboxes(tenant_id: UUID) -> frozenset[UUID]:
-    """The persons of the company whose mailbox is joined to a console account (owners and admins)."""
-    return frozenset(
-        Membership.objects.filter(tenant_id=tenant_id)
-        .exclude(role=Role.USER)
-        .exclude(user__mailbox=None)
-        .values_list("user_id", flat=True)
-    )
-
-
 def needs_recovery_address(tenant_id: UUID, user_id: UUID) -> bool:
     """Whether this person must name a recovery address: his sign-in is a mailbox here, so the link for a lost password
     would go into the mailbox that is locked. It counts once proven, and while its domain is not the company's."""
