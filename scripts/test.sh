@@ -21,4 +21,4 @@ trap 'exit 143' TERM HUP
 
 .venv/bin/deftmail stack down --var "$DEFTMAIL_VAR" >/dev/null
 .venv/bin/deftmail stack up --var "$DEFTMAIL_VAR" --mode test --no-demo
-.venv/bin/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered "$@"
+.venv/bin/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered "$@"
