@@ -42,7 +42,7 @@ def actor_of(request: HttpRequest) -> Actor | None:
     actor: Actor | None = None
     if request.user.is_authenticated:
         structlog.contextvars.bind_contextvars(user_id=str(request.user.pk))
-        membership = Membership.objects.filter(user_id=request.user.pk).first()  # tenant-scope: one row per user
+        membership: Membership | None = getattr(request.user, "membership", None)  # came with the session's user
         if membership is not None:
             actor = Actor.person(
                 membership.tenant_id,

@@ -82,6 +82,11 @@ class PasswordBackend(AuthenticationBackend):
             return None
         return user
 
+    def get_user(self, user_id: Any) -> User | None:
+        """The person of a session, with his membership in the same look-up: every page asks for both."""
+        user = User.objects.select_related("membership").filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """Our answers to allauth's questions."""
