@@ -15,6 +15,7 @@ from deftmail.gate.passwords import Outcome, PasswordChecker
 from deftmail.gate.policy import Decider
 from deftmail.gate.saslwire import Question
 from deftmail.kit import ratelimit
+from deftmail.kit.database import NoAnswer
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.mailboxes.selectors import system
 from deftmail.mailboxes.testing import make_mailbox, reload
@@ -181,3 +182,15 @@ class TestADatabaseThatWasRestarted:
     def test_leaves_no_connection_behind(self, domain):
         on_connection(lambda: system.account_by_address("x@acme.test"))
         assert connections["system"].connection is None
+
+    def test_that_says_nothing_is_asked_once(self):
+        """The wait was the bound already; a second one would outlast Postfix's patience."""
+        tries = []
+
+        def read():
+            tries.append(1)
+            raise OperationalError("no answer within 3 s") from NoAnswer("no answer within 3 s")
+
+        with pytest.raises(OperationalError):
+            on_connection(read)
+        assert len(tries) == 1
