@@ -7,10 +7,28 @@ register('[data-composer]', (root) => start(root))
 
 // What opened the composer has the focus again when it closes.
 let opener = ''
+let coming = 0 // when a composer was asked for; until it is there, keys are words for it and no shortcuts
+let words = ''
 document.addEventListener('htmx:before:request', (event) => {
   const { target, sourceElement } = event.detail.ctx ?? {}
-  if (target?.id === 'composer' && !sourceElement?.closest?.('#composer')) opener = document.activeElement?.dataset?.focusKey ?? ''
+  if (target?.id !== 'composer' || sourceElement?.closest?.('#composer')) return
+  opener = document.activeElement?.dataset?.focusKey ?? ''
+  coming = Date.now()
+  words = ''
 })
+addEventListener(
+  'keydown',
+  (event) => {
+    if (!coming || event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.('input, textarea, [contenteditable]')) return
+    if (Date.now() - coming > 3000) return void (coming = 0)
+    if (event.key.length === 1) words += event.key
+    else if (event.key === 'Escape') coming = 0
+    else return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+  },
+  true,
+)
 const focusBack = () => (document.querySelector(`[data-focus-key="${CSS.escape(opener)}"]`) ?? document.getElementById('main'))?.focus()
 document.addEventListener('deft:mail-changed', () => {
   const root = document.getElementById('composer')
@@ -29,6 +47,7 @@ async function start(root) {
   let timer = 0
   let saving = null // the save under way; the next waits for it, so that no two make two drafts
   let leaving = false
+  let failed = false
 
   let pristine = null // what the editor made of what it was given: setting it is no edit
   const touched = () => {
@@ -46,12 +65,19 @@ async function start(root) {
   const format = root.querySelector('[data-format]')
   if (format) format.hidden = false
   form.addEventListener('input', (event) => holder.contains(event.target) || touched())
+  if (words) pristine ??= editor.html()
   const refused = root.querySelector('[data-composer-error], [aria-invalid=true]')
   if (refused) refused.focus()
   else if ('autofocus' in holder.dataset) {
     editor.focus()
     editor.squire.moveCursorToStart()
-  } else form.elements.to.focus()
+    if (words) editor.squire.insertPlainText(words)
+  } else {
+    form.elements.to.focus()
+    if (words) form.elements.to.setRangeText(words, 0, 0, 'end')
+  }
+  coming = 0
+  words = ''
 
   // Who signed in again in another tab has a new token; what is written here must still go.
   const freshen = () => {
@@ -83,8 +109,9 @@ async function start(root) {
         form.elements.draft_id.value = said.draft_id
         form.elements.message_id.value = said.message_id
         state.textContent = said.said
+        failed = false
       } catch {
-        dirty = true
+        dirty = failed = true
         state.textContent = root.dataset.sayFailed
         timer = setTimeout(save, 15000)
       } finally {
@@ -119,8 +146,8 @@ async function start(root) {
     if (!floating && !dirty && !saving) return
     event.preventDefault()
     const link = event.currentTarget
-    await save()
-    if (dirty) return // not saved: it stays open, its state says so
+    for (let tries = 0; tries < 3 && (dirty || saving) && !(tries && failed); tries++) await save()
+    if (dirty && failed) return // not saved: it stays open, its state says so
     leaving = true
     if (!floating) return location.assign(link.href)
     root.parentElement.replaceChildren()

@@ -123,24 +123,50 @@ document.addEventListener('htmx:finally:request', () => {
   setTimeout(() => document.querySelectorAll('.thread[data-leaving]').forEach((row) => delete row.dataset.leaving), 1200)
 })
 
+// While a list is put in anew its buttons are not htmx's yet: what is pressed in that moment is done right after it,
+// or the browser would send the form itself and load the page.
+let swapping = false
+let pressed = null // an act of the keyboard, or the button of a form
+document.addEventListener(
+  'submit',
+  (event) => {
+    if (!swapping || !event.target.matches('#list-form, [data-reading-acts]')) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    const { name, value } = event.submitter ?? {}
+    pressed = () => document.querySelector(`[name="${CSS.escape(name)}"][value="${CSS.escape(value)}"]`)?.click()
+  },
+  true,
+)
+
 // ——— A list that comes anew keeps its place; the focus goes to the row that moved up.
 let scrolled = 0
+let place = -1 // where in the list the focus was
 document.addEventListener('htmx:before:swap', () => {
+  swapping = true
+  place = rows().indexOf(focusedRow())
   scrolled = document.querySelector('#list-pane .pane-scroll')?.scrollTop ?? 0
 })
+document.addEventListener('htmx:finally:swap', () => (swapping = false))
 document.addEventListener('htmx:after:swap', () => {
+  swapping = false
   const list = document.querySelector('#list-pane .pane-scroll')
   if (list && scrolled) list.scrollTop = scrolled
   const active = document.activeElement
-  if (next >= 0 && (!active || active === document.body || active.matches('.pane-scroll'))) {
+  const at = next >= 0 ? next : place
+  if (at >= 0 && (!active || active === document.body || active.matches('#list-pane .pane-scroll'))) {
     const all = rows()
-    linkOf(all[Math.min(next, all.length - 1)])?.focus({ preventScroll: true })
+    const row = all.find((each) => each.dataset.thread === last) ?? all[Math.min(at, all.length - 1)]
+    linkOf(row)?.focus({ preventScroll: true })
     next = -1
   }
   // On a narrow screen the list went out of sight, and the focus with it.
   const reading = narrow.matches && mail()?.dataset.pane === 'reading' && document.querySelector('[data-reading-scroll]')
   if (reading && (!document.activeElement || document.activeElement === document.body)) reading.focus({ preventScroll: true })
   if (narrow.matches && mail()?.dataset.pane === 'reading' && document.querySelector('#reading [data-nothing-open]')) pane('list')
+  const act = pressed
+  pressed = null
+  act?.()
 })
 
 // ——— Back and forward: between a list and its conversations the list stays; everything else is a page.
@@ -163,7 +189,12 @@ addEventListener(
 )
 
 // ——— Keys.
-const current = () => document.activeElement?.closest?.('.thread') ?? openRow()
+let last = '' // the conversation whose row had the focus: while a list is put in anew, nothing has it
+on('focusin', '.thread', (_event, row) => (last = row.dataset.thread))
+on('focusin', '#reading, .mail-folders', () => (last = ''))
+const focusedRow = () =>
+  document.activeElement?.closest?.('.thread') ?? (document.activeElement === document.body ? rows().find((row) => row.dataset.thread === last) : null)
+const current = () => focusedRow() ?? openRow()
 
 function step(by) {
   const all = rows()
@@ -178,7 +209,8 @@ function step(by) {
 }
 
 function press(act) {
-  const row = document.activeElement?.closest?.('.thread')
+  if (swapping) return void (pressed = () => press(act))
+  const row = focusedRow()
   const inReading = document.querySelector(`#reading [data-act="${act}"]`)
   if (!ticked().length && inReading && (!row || row === openRow())) return use(inReading, act)
   if (act === 'star' && row && !ticked().length) return row.querySelector('[data-row-act=star]')?.click()
@@ -210,7 +242,8 @@ function refresh({ reading = false } = {}) {
   if (form) {
     const url = new URL(form.dataset.listUrl, location.href)
     if (form.elements.thread.value) url.searchParams.set('open', form.elements.thread.value)
-    htmx.ajax('GET', url.pathname + url.search, { target: '#list-pane', swap: 'innerHTML', source: document.body })
+    // In one queue with the acts: an answer from before an act must not be shown after it.
+    htmx.ajax('GET', url.pathname + url.search, { target: '#list-pane', swap: 'innerHTML', source: '#list-pane' })
   }
   if (reading && document.querySelector('#reading .conversation') && /\/t\//.test(location.pathname)) {
     htmx.ajax('GET', location.pathname + location.search, { target: '#reading', swap: 'innerHTML', source: document.body })
