@@ -31,7 +31,7 @@ class DomainExists(Conflict):
 
 
 class DomainTaken(Conflict):
-    """Another company has proven it. Says nothing about who."""
+    """Another company has proven it; which one is not told."""
 
     code = "domain-taken"
     message = _("This domain is already in use here. If it is yours, write to support and we will find out together.")
