@@ -302,6 +302,9 @@ class FakeJmap:
                 refusal = self.refuse_create or {"type": "invalidProperties", "properties": ["mailboxIds"]}
                 failed["notCreated"][key] = refusal
                 continue
+            kinds = {"text": "text/plain", "html": "text/html"}  # what compose.as_jmap calls its parts
+            values = new.get("bodyValues") or {}
+            new |= {f"{part}Body": [{"partId": part, "type": kinds[part]}] for part in kinds if part in values}
             id_ = created_ids[key] = self.add_email(**{**new, "mailbox": next(iter(new["mailboxIds"]))})
             email = self.emails[id_]
             created[key] = {name: email[name] for name in ("id", "blobId", "threadId", "size")}

@@ -106,7 +106,7 @@ class ComposeForm(forms.Form):
 
 def new(mail: Mail, to: str = "", subject: str = "") -> Start:
     """An empty message."""
-    return Start({"to": to[:2000], "subject": subject[:500], "message_id": _fresh_id(mail)})
+    return Start({"to": to[:2000], "subject": subject[:500], "message_id": fresh_id(mail)})
 
 
 def answer(mail: Mail, original: Email, mode: str) -> Start:
@@ -128,7 +128,7 @@ def answer(mail: Mail, original: Email, mode: str) -> Start:
             "subject": reply_subject(original.subject),
             "text": "\n\n" + quote_text(_plain(original), attribution=line),
             "html": for_editor("<div><br></div>" + quote_html(body, attribution=line)),
-            "message_id": _fresh_id(mail),
+            "message_id": fresh_id(mail),
             "answers": original.id,
             "in_reply_to": " ".join(in_reply_to),
             "references": " ".join(references),
@@ -155,7 +155,7 @@ def forward(mail: Mail, original: Email) -> Start:
             "subject": forward_subject(original.subject),
             "text": "\n\n" + forward_text(_plain(original), title=title, headers=head),
             "html": for_editor("<div><br></div>" + forward_html(body, title=title, headers=head)),
-            "message_id": _fresh_id(mail),
+            "message_id": fresh_id(mail),
             "forwards": original.id,
             "references": " ".join(original.reply_headers()[1]),
         },
@@ -273,7 +273,22 @@ def _lenient(piece: str) -> Any:
         return ()
 
 
-def _fresh_id(mail: Mail) -> str:
+def says_the_same(sent: Email, message: OutgoingMessage) -> bool:
+    """Whether a message that left is this one: same recipients, subject and words."""
+
+    def people(*lists: tuple[Address, ...]) -> set[str]:
+        return {person.email.lower() for persons in lists for person in persons}
+
+    return (
+        people(sent.to, sent.cc) == people(message.to, message.cc)
+        and people(message.bcc) >= people(sent.bcc)
+        and sent.subject.strip() == message.subject.strip()
+        and _plain(sent).split() == message.text.split()
+    )
+
+
+def fresh_id(mail: Mail) -> str:
+    """A Message-ID for a new composition."""
     return new_message_id(mail.mailbox.email.rpartition("@")[2])
 
 
@@ -281,7 +296,7 @@ def _own_id(mail: Mail, given: str) -> str:
     """The composition's Message-ID, if it is one of our domain's; a forged one is replaced."""
     domain = mail.mailbox.email.rpartition("@")[2]
     local, _at, rest = given.strip("<> ").rpartition("@")
-    return f"{local}@{rest}" if rest == domain and local and len(local) < 200 and local.isascii() else _fresh_id(mail)
+    return f"{local}@{rest}" if rest == domain and local and len(local) < 200 and local.isascii() else fresh_id(mail)
 
 
 def _quotable(email: Email) -> tuple[SanitizedHtml, list[Attached]]:

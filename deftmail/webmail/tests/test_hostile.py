@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import pytest
@@ -55,6 +56,32 @@ def test_only_a_draft_is_replaced_by_what_is_saved_or_sent(desk: Desk, do: str) 
     else:
         desk.call(compose.compose, desk.request("post", "/mail/compose", form))
     assert received in desk.fake.emails
+
+
+def test_something_else_written_in_a_form_that_was_sent_is_not_taken_for_a_second_click(desk: Desk) -> None:
+    """Back in the browser after sending, another text, Send: it said "sent" and nothing left."""
+    page = desk.call(compose.compose, desk.request("get", "/mail/compose")).content.decode()
+    found = re.search(r'name="message_id" value="([^"]+)"', page)
+    assert found
+    form = {"to": "b@other.example", "subject": "One", "text": "Hello", "message_id": found[1]}
+
+    def send(**changed: str) -> Any:
+        return desk.call(compose.compose, desk.request("post", "/mail/compose", {**form, **changed}))
+
+    def left() -> list[str]:
+        sent = desk.fake.role("sent")
+        return sorted(email["subject"] for email in desk.fake.emails.values() if sent in email["mailboxIds"])
+
+    assert send().status_code == 303
+    assert send().status_code == 303  # a second click
+    assert left() == ["One"]
+    answer = send(subject="Two", text="Something else")
+    assert answer.status_code == 422
+    again = re.search(r'name="message_id" value="([^"]+)"', answer.content.decode())
+    assert again
+    assert again[1] != found[1]
+    assert send(subject="Two", text="Something else", message_id=again[1]).status_code == 303
+    assert left() == ["One", "Two"]
 
 
 def test_a_file_of_another_mailbox_cannot_be_attached(desk: Desk) -> None:

@@ -51,12 +51,13 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
     data = form.cleaned_data
     try:
         with sendonce.alone(message.message_id):
-            mail.account.send(
+            sent = mail.account.send(
                 message,
                 replaces=data["draft_id"] or None,
                 answers=composing.answered_by(mail, form),
                 forwards=data["forwards"] or None,
             )
+            same = not sent.already or composing.says_the_same(mail.account.email(sent.email_id), message)
     except InvalidMessage as error:
         words = {
             "noRecipients": _("Say whom it goes to."),
@@ -77,7 +78,13 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
     except JmapTooLarge:
         form.add_error(None, str(TooLarge.message))
     else:
-        return True
+        if same:
+            return True
+        # Back to the form after sending, and something else written: a second letter, not a second click.
+        _change(form, message_id=composing.fresh_id(mail), draft_id="")
+        form.add_error(
+            None, _("What was written here before has been sent. Press Send once more to send this as a new message.")
+        )
     return False
 
 
@@ -104,9 +111,16 @@ def refused(error: SendRefused) -> str:
 
 
 def _keep_draft(request: HttpRequest, form: ComposeForm, draft_id: str | None) -> None:
-    if draft_id and isinstance(form.data, QueryDict):
+    if draft_id:
+        _change(form, draft_id=draft_id)
+
+
+def _change(form: ComposeForm, **values: str) -> None:
+    """What the form that is shown again holds in place of what came."""
+    if isinstance(form.data, QueryDict):
         data = form.data.copy()
-        data["draft_id"] = draft_id
+        for name, value in values.items():
+            data[name] = value
         form.data = data
 
 
