@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +15,11 @@ from deftmail.kit.database import CONNECT_TIMEOUT, POOL
 SECRET_KEY = conf.secret_key.get_secret_value()
 DEBUG = False
 _local = not conf.is_production
-ALLOWED_HOSTS = ["*"] if _local else [conf.base_url.split("//", 1)[-1].split("/")[0].split(":")[0]]
+ALLOWED_HOSTS = [str(urlsplit(conf.base_url).hostname)]
+if _local:
+    # By number too, but by no other name: a page of the internet whose name is made to point to this machine (DNS
+    # rebinding) must not read /dev/outbox, where the links of password resets lie.
+    ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", "testserver"]
 CSRF_TRUSTED_ORIGINS = [conf.base_url]
 
 INSTALLED_APPS = [
