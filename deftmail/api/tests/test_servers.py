@@ -50,7 +50,8 @@ def test_from_a_company_to_a_mailbox_and_back_to_nothing():
         assert {check["state"] for check in seen[-1]["checks"]} == {"pass"}
         assert api.get(domain).json()["provisioning"] == "ready"
 
-        new = {"email": f"anna@{name}", "password": PASSWORD, "display_name": "Anna", "quota_mb": 100}
+        address = f"anna@{name}"
+        new = {"email": address, "password": PASSWORD, "display_name": "Anna", "quota_mb": 100}
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             both = list(
                 pool.map(lambda _: api.post("/mailboxes", json=new, headers={"Idempotency-Key": "anna"}), range(2))
@@ -60,21 +61,21 @@ def test_from_a_company_to_a_mailbox_and_back_to_nothing():
         assert len(api.get("/mailboxes").json()["items"]) == 1
         mailbox = f"/mailboxes/{both[0].json()['id']}"
         until(lambda: api.get(mailbox).json()["provisioning"] == "ready", "the mailbox is provisioned")
-        assert may_sign_in(world, new["email"], PASSWORD)
+        assert may_sign_in(world, address, PASSWORD)
 
         assert api.post(mailbox + "/password", json={"password": OTHER}).status_code == 204
-        assert may_sign_in(world, new["email"], OTHER)
-        assert not may_sign_in(world, new["email"], PASSWORD)
+        assert may_sign_in(world, address, OTHER)
+        assert not may_sign_in(world, address, PASSWORD)
 
         assert api.patch(mailbox, json={"status": "disabled"}).json()["status"] == "disabled"
-        assert not may_sign_in(world, new["email"], OTHER)
+        assert not may_sign_in(world, address, OTHER)
         assert api.patch(mailbox, json={"status": "active"}).json()["status"] == "active"
-        assert may_sign_in(world, new["email"], OTHER)
+        assert may_sign_in(world, address, OTHER)
 
         held = api.delete(domain)
-        assert (held.status_code, held.json()["addresses"]) == (409, [new["email"]])
+        assert (held.status_code, held.json()["addresses"]) == (409, [address])
         assert api.delete(mailbox).status_code == 204
-        assert not may_sign_in(world, new["email"], OTHER)
+        assert not may_sign_in(world, address, OTHER)
         assert api.delete(domain).status_code == 204
         assert api.get("/domains").json() == {"items": [], "next": None}
 
