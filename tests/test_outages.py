@@ -29,7 +29,7 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module")
 def town() -> Iterator[Town]:
     var = Path(os.environ["DEFTMAIL_VAR"]) / f"outage-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    run("stack", "up", "--var", str(var), "--mode", "test", "--no-demo", var=var)
+    run("stack", "up", "--var", str(var), "--mode", "test", "--no-demo", var=var, seconds=300)
     try:
         yield _settle(World(var), Outages(var))
     finally:

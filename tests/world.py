@@ -40,7 +40,7 @@ def until(what: Callable[[], T | None], why: str, seconds: float = PATIENCE) -> 
         time.sleep(0.25)
 
 
-def run(*words: str, stdin: str | None = None, var: Path | None = None) -> str:
+def run(*words: str, stdin: str | None = None, var: Path | None = None, seconds: float = 120) -> str:
     """`deftmail …` on the stack at `var` (default `$DEFTMAIL_VAR`); its standard output."""
     environ = dict(os.environ)
     if var is not None:
@@ -48,7 +48,7 @@ def run(*words: str, stdin: str | None = None, var: Path | None = None) -> str:
         environ = {name: value for name, value in environ.items() if not name.startswith("DEFTMAIL_")}
         environ["DEFTMAIL_VAR"] = str(var)
     done = subprocess.run(
-        [DEFTMAIL, *words], capture_output=True, text=True, timeout=120, check=False, input=stdin, env=environ
+        [DEFTMAIL, *words], capture_output=True, text=True, timeout=seconds, check=False, input=stdin, env=environ
     )
     assert done.returncode == 0, f"deftmail {' '.join(words)}: {done.stderr[-2000:]}"
     return done.stdout
