@@ -27,7 +27,7 @@ from deftmail.kit.errors import TooManyRequests
 from deftmail.kit.net import client_ip
 from deftmail.kit.passwords import bare_hash, fits, verify_password
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import audit, hooks
+from deftmail.tenants import audit, hooks, knownbrowser
 from deftmail.tenants.access import actor_for
 from deftmail.tenants.actions.passwords import reset_own_password
 from deftmail.tenants.addresses import as_typed
@@ -38,10 +38,10 @@ from deftmail.tenants.models import Role, User
 WRONG = gettext_lazy("The address or the password is wrong.")
 
 
-def refuse_when_limited(email: str, ip: str) -> None:
-    """Ask both limits of wrong passwords, charging neither. Raises TooManyRequests."""
+def refuse_when_limited(account: str, ip: str) -> None:
+    """Ask both limits of wrong passwords, charging neither. `account` as in `count_failure`. Raises TooManyRequests."""
     verdicts = (
-        ratelimit.hit("account_failures", email, cost=0),
+        ratelimit.hit("account_failures", account, cost=0),
         ratelimit.hit("address_failures", ratelimit.address_key(ip), cost=0),
     )
     wait = max(verdict.retry_after for verdict in verdicts)
@@ -52,9 +52,10 @@ def refuse_when_limited(email: str, ip: str) -> None:
         )
 
 
-def count_failure(email: str, ip: str) -> None:
-    """Charge a wrong password to the account (as typed, known or not; the gate counts the same) and to the address."""
-    ratelimit.hit("account_failures", email)
+def count_failure(account: str, ip: str) -> None:
+    """Charge a wrong password to the account and to the address. account: as typed, known or not (the gate counts the
+    same), or the account in a browser that knows it (`knownbrowser.counted_as`)."""
+    ratelimit.hit("account_failures", account)
     ratelimit.hit("address_failures", ratelimit.address_key(ip))
 
 
@@ -127,10 +128,12 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Before any hashing. Raises TooManyRequests."""
-        refuse_when_limited(as_typed(str(credentials.get("email", ""))), client_ip(request))
+        email = as_typed(str(credentials.get("email", "")))
+        refuse_when_limited(knownbrowser.counted_as(request, email), client_ip(request))
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        count_failure(as_typed(str(credentials.get("email", ""))), client_ip(request))
+        email = as_typed(str(credentials.get("email", "")))
+        count_failure(knownbrowser.counted_as(request, email), client_ip(request))
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         """Is it his password? Under the same limits as sign-in."""
@@ -159,6 +162,13 @@ class AccountAdapter(DefaultAccountAdapter):
         if actor is not None:
             with tenant_tx(actor.tenant_id):
                 audit.record(actor, "session.started", agent=request.headers.get("User-Agent", "")[:200])
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse:
+        """The way on; this browser is known from now."""
+        assert isinstance(user, User)
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        knownbrowser.remember(response, user.shown_email)
+        return response
 
     def logout(self, request: HttpRequest) -> None:
         super().logout(request)

@@ -14,13 +14,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
+from deftmail.kit import ratelimit
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.tenants import actions, hooks, tasks
 from deftmail.tenants.actions.signup import token_of
+from deftmail.tenants.knownbrowser import COOKIE
 from deftmail.tenants.models import Membership, Role, User
-from deftmail.tenants.testing import Cast, make_company, make_member, make_user, sign_in
+from deftmail.tenants.testing import Cast, make_client, make_company, make_member, make_user, sign_in
 
 
 @pytest.mark.django_db
@@ -115,6 +117,33 @@ def test_after_sign_in_one_is_back_on_the_page_one_was_on(
     answer = getattr(guest, method)("/settings", headers=headers)
     target = answer.headers.get("Location") or answer.headers["HX-Redirect"]
     assert target == "/signin" + (f"?next={quote(back)}" if back else "")
+
+
+@pytest.mark.django_db
+def test_who_guesses_at_an_account_does_not_keep_its_person_out(cast: Cast) -> None:
+    his = make_client()
+    assert sign_in(his, cast.owner.email).status_code == 302
+    his.post(reverse("account_logout"))
+    burst = ratelimit.LIMITS["account_failures"].burst
+    for _ in range(burst):
+        assert sign_in(make_client(), cast.owner.email, "wrong password").status_code == 422
+    assert sign_in(make_client(), cast.owner.email).status_code == 429
+    assert sign_in(his, cast.owner.email).status_code == 302
+    # His browser is no way round the limit: its own is as small, a forged or another's cookie counts nothing.
+    his.post(reverse("account_logout"))
+    his.defaults["REMOTE_ADDR"] = "2001:db8:1::1"
+    thief = make_client()
+    thief.cookies.load({COOKIE: his.cookies[COOKIE].value})
+    for _ in range(burst):
+        sign_in(thief, cast.owner.email, "wrong password")
+    assert sign_in(thief, cast.owner.email).status_code == 429
+    for value in ("", "x", his.cookies[COOKIE].value[:-2] + "zz"):
+        forged = make_client()
+        forged.cookies.load({COOKIE: value})
+        assert sign_in(forged, cast.owner.email).status_code == 429
+    other = make_client()
+    other.cookies.load({COOKIE: his.cookies[COOKIE].value})
+    assert sign_in(other, cast.stranger.email).status_code == 302
 
 
 @pytest.mark.django_db
