@@ -55,6 +55,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # Its `process_view` comes before that of the next: what fails there is counted too, and its body is not parsed.
+    "deftmail.kit.middleware.RateLimitMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -64,7 +66,6 @@ MIDDLEWARE = [
     "deftmail.kit.requestlog.RequestLog",
     "allauth.account.middleware.AccountMiddleware",
     "deftmail.kit.middleware.RefusalMiddleware",
-    "deftmail.kit.middleware.RateLimitMiddleware",
 ]
 
 ROOT_URLCONF = "deftmail.urls"

@@ -208,3 +208,11 @@ def test_two_links_to_one_address_used_at_once_make_one_company() -> None:
             thread.join()
         assert sorted(outcomes) == ["LinkExpired", "made"]
         assert User.objects.filter(email=address).count() == 1
+
+
+@pytest.mark.django_db
+def test_forms_without_their_token_are_counted_too() -> None:
+    browser = make_client(enforce_csrf_checks=True)
+    burst = ratelimit.LIMITS["signin"].burst
+    statuses = [browser.post(reverse("account_login"), {"login": "x"}).status_code for _ in range(burst + 1)]
+    assert statuses == [403] * burst + [429]
