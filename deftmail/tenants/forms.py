@@ -87,6 +87,16 @@ class SignUpForm(forms.Form):
     )
 
 
+class ConfirmSignUpForm(forms.Form):
+    """The password of the sign-up, where its link is opened in another browser than the one it was made in."""
+
+    password = password_field(_("Password"), new=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = _("The one you chose when you signed up.")
+
+
 class SignInForm(LoginForm):
     """Address and password. `refusal` holds a limit that was reached."""
 

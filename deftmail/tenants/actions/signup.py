@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from deftmail.kit import legal, ratelimit
 from deftmail.kit.errors import Invalid, TooManyRequests
 from deftmail.kit.jobs import enqueue
+from deftmail.kit.passwords import bare_hash, fits, verify_password
 from deftmail.tenants.actions.company import create_company, tidy_name
 from deftmail.tenants.actions.passwords import strong
 from deftmail.tenants.addresses import canonical
@@ -88,6 +89,11 @@ def pending_by_token(token: str) -> PendingSignup:
     if pending is None:
         raise LinkExpired
     return pending
+
+
+def knows_password(pending: PendingSignup, password: str) -> bool:
+    """Whether `password` is the one the sign-up was made with."""
+    return fits(password) and verify_password(password, bare_hash(pending.password))
 
 
 @transaction.atomic

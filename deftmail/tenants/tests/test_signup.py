@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
-from deftmail.kit import legal
+from deftmail.kit import legal, ratelimit
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
@@ -103,14 +103,29 @@ def test_a_trial_has_starters_room_and_sends_at_frees_limits(guest):
     assert not company.api_access
 
 
-def test_the_link_in_another_browser_leads_to_sign_in(guest):
+def test_the_link_in_another_browser_asks_for_the_password_of_the_sign_up(guest):
+    """Else a stranger signs an address up, its person presses the button, and the stranger has the password."""
     begin(guest)
     run_jobs()
-    other = make_client()
-    answer = other.post(link_of(mail.outbox[-1]))
-    assert (answer.status_code, answer["Location"]) == (303, reverse("account_login"))
-    assert "_auth_user_id" not in other.session
-    assert sign_in(other, ADDRESS).status_code == 302
+    path, other = link_of(mail.outbox[-1]), make_client()
+    assert 'name="password"' in other.get(path).content.decode()
+    for typed in ({}, {"password": "wrong password"}, {"password": "x" * 200}, {"password": "\ufffd" * 40}):
+        assert other.post(path, typed).status_code == 422
+    assert not User.objects.filter(email=ADDRESS).exists()
+    assert other.post(path, {"password": FORM["password"]}).status_code == 302
+    assert "_auth_user_id" in other.session
+    assert sign_in(make_client(), ADDRESS).status_code == 302
+
+
+def test_the_password_of_a_sign_up_is_not_found_by_trying(guest):
+    begin(guest)
+    run_jobs()
+    path = link_of(mail.outbox[-1])
+    statuses = [
+        make_client().post(path, {"password": f"guess {number}"}).status_code
+        for number in range(ratelimit.LIMITS["account_failures"].burst + 1)
+    ]
+    assert statuses[-1] == 429
 
 
 def test_a_link_works_once_and_not_after_a_day(guest):

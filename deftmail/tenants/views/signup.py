@@ -18,12 +18,12 @@ from deftmail.kit.htmx import redirect, toast
 from deftmail.kit.middleware import limited
 from deftmail.kit.net import client_ip
 from deftmail.tenants import actions
-from deftmail.tenants.actions.signup import pending_by_token
+from deftmail.tenants.actions.signup import knows_password, pending_by_token
 from deftmail.tenants.errors import AddressTaken, LinkExpired
-from deftmail.tenants.forms import SignUpForm
+from deftmail.tenants.forms import ConfirmSignUpForm, SignUpForm
 from deftmail.tenants.guards import request_id
 from deftmail.tenants.models import PendingSignup
-from deftmail.tenants.signin import AccountAdapter
+from deftmail.tenants.signin import AccountAdapter, count_failure, refuse_when_limited
 
 STARTED = "signup_started"
 
@@ -83,23 +83,40 @@ def signup_again(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@limited("page", write="write")
+@sensitive_post_parameters("password")
+@limited("page", write="signin")
 def signup_confirm(request: HttpRequest, token: str) -> HttpResponseBase:
-    """The link: a page with one button, because scanners of mail follow links but send no forms."""
+    """The link: a page with one button, because scanners of mail follow links but send no forms.
+
+    In another browser it asks for the password of the sign-up too: the link proves the address, and whoever only reads
+    the mail must not become the owner of an account whose password a stranger chose.
+    """
     try:
         pending = pending_by_token(token)
-        if request.method != "POST":
-            return render(request, "tenants/signup_confirm.html", {"pending": pending})
+        form = None
+        if request.session.get(STARTED) != str(pending.pk):
+            form = ConfirmSignUpForm(request.POST if request.method == "POST" else None)
+            if form.is_bound and form.is_valid():
+                _check_password(request, form, pending)
+        if request.method != "POST" or (form is not None and form.errors):
+            context = {"pending": pending, "form": form}
+            return render(request, "tenants/signup_confirm.html", context, status=422 if form and form.errors else 200)
         pending, user = actions.complete_signup(token=token, ip=client_ip(request) or None, request_id=request_id())
     except (LinkExpired, AddressTaken) as refusal:
         return _over(request, refusal)
-    if request.session.pop(STARTED, None) != str(pending.pk):
-        # Another browser, perhaps another person's: the address is proven, the password is not.
-        toast(request, _("Your company is ready. Sign in with your address and password."), kind="success")
-        return redirect(request, "account_login")
+    request.session.pop(STARTED, None)
     flows.login.record_authentication(request, user, method="signup")
     toast(request, _("Welcome. Your company is ready."), kind="success")
     return flows.login.perform_login(request, Login(user=user, email=user.email))  # type: ignore[no-any-return]
+
+
+def _check_password(request: HttpRequest, form: ConfirmSignUpForm, pending: PendingSignup) -> None:
+    """Put an error on the form when it is another password. Limited as sign-in is. Raises TooManyRequests."""
+    ip = client_ip(request)
+    refuse_when_limited(pending.email, ip)
+    if not knows_password(pending, form.cleaned_data["password"]):
+        count_failure(pending.email, ip)
+        form.add_error("password", _("This is not the password of this sign-up. Sign up again if you forgot it."))
 
 
 def _over(request: HttpRequest, refusal: Any) -> HttpResponseBase:
