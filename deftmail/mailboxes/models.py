@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models.functions import Ceil, Lower
 from django.urls import reverse
@@ -9,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from deftmail.domains.models import Domain
 from deftmail.kit.models import Stamped, Synced
+from deftmail.mailboxes.fullness import MAIL_WAITS
 from deftmail.tenants.models import Tenant, User
 
 
@@ -37,6 +40,10 @@ class MailUser(Stamped, Synced):
         expression=Ceil(models.F("used_bytes") / 1048576.0), output_field=models.IntegerField(), db_persist=True
     )
     used_at = models.DateTimeField(null=True, blank=True, help_text="When usage was read from the engine.")
+    full_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when no room is left: mail waits a week from here, then it is refused."
+    )
+    quota_told = models.SmallIntegerField(default=0, help_text="Per cent of the quota its people were last told of.")
     last_login_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -56,6 +63,21 @@ class MailUser(Stamped, Synced):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def quota_bytes(self) -> int | None:
+        """The room it has; None is unlimited."""
+        return None if self.quota_mb is None else self.quota_mb * 1024 * 1024
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more mail fits, by the last measurement."""
+        return self.quota_bytes is not None and self.used_bytes >= self.quota_bytes
+
+    @property
+    def refused_from(self) -> datetime | None:
+        """From when mail for a full mailbox is refused; until then it waits at its sender's server."""
+        return self.full_since + MAIL_WAITS if self.full_since is not None else None
 
     def get_absolute_url(self) -> str:
         return reverse("mailboxes:detail", args=[self.pk])

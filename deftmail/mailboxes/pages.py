@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -78,7 +79,13 @@ class Row:
     def __init__(self, mailbox: MailUser) -> None:
         self.mailbox = mailbox
         self.address = shown_address(mailbox)
-        self.limit_bytes = None if mailbox.quota_mb is None else mailbox.quota_mb * 1024 * 1024
+        self.limit_bytes = mailbox.quota_bytes
+
+    @property
+    def mail_waits(self) -> bool:
+        """Whether new mail for the full mailbox still waits; else it is refused."""
+        refused_from = self.mailbox.refused_from
+        return refused_from is not None and now() < refused_from
 
     @property
     def provisioning(self) -> str:

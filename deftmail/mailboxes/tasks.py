@@ -6,6 +6,7 @@ from collections import defaultdict
 from uuid import UUID
 
 import structlog
+from django.urls import reverse
 from procrastinate.contrib.django import app
 from pydantic import SecretStr
 
@@ -13,10 +14,14 @@ from deftmail.engine.errors import EngineBusy, EngineError
 from deftmail.engine.port import MailboxSpec, MailboxState
 from deftmail.engine.registry import engine
 from deftmail.engine.sync import Work, mailbox_lock, run_removal, run_sync
-from deftmail.kit.jobs import DATABASE_RETRY
+from deftmail.kit.jobs import DATABASE_RETRY, MAIL_RETRY, enqueue
+from deftmail.kit.mail import send_mail_to
+from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.actions.record import record_usage
+from deftmail.mailboxes.fullness import MAIL_WAITS
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.selectors import system
+from deftmail.mailboxes.pages import shown_address
+from deftmail.mailboxes.selectors import system, told_of
 
 log = structlog.get_logger(__name__)
 
@@ -76,3 +81,33 @@ def refresh_usage(timestamp: int = 0) -> None:
                 by_company[tenant_id][mailbox_id] = found.used_bytes
         for tenant_id, used in by_company.items():
             record_usage(tenant_id, used)
+
+
+@app.task(retry=DATABASE_RETRY)
+def tell_filling_job(tenant_id: str, mailbox_id: str, level: int) -> None:
+    """Spread the news that a mailbox reached `level` per cent: one mail job for each who is told."""
+    with tenant_tx(tenant_id):
+        mailbox = MailUser.objects.select_related("user").filter(tenant_id=tenant_id, pk=mailbox_id).first()
+        if mailbox is None or mailbox.quota_told < level:  # deleted, or emptied meanwhile
+            return
+        for address in told_of(mailbox, level):
+            enqueue(send_filling_mail, tenant_id=tenant_id, mailbox_id=mailbox_id, level=level, to=address)
+
+
+@app.task(retry=MAIL_RETRY)
+def send_filling_mail(tenant_id: str, mailbox_id: str, level: int, to: str) -> None:
+    """One mail to one address, with the figures of this moment; nothing about a deleted mailbox."""
+    with tenant_tx(tenant_id):
+        mailbox = MailUser.objects.filter(tenant_id=tenant_id, pk=mailbox_id).first()
+    if mailbox is None or mailbox.quota_bytes is None:
+        return
+    context = {
+        "mailbox": mailbox,
+        "address": shown_address(mailbox),
+        "level": level,
+        "full": level >= 100,
+        "days": MAIL_WAITS.days,
+        "is_own": to == mailbox.email,
+        "path": reverse("webmail:index") if to == mailbox.email else mailbox.get_absolute_url(),
+    }
+    send_mail_to(to, "mailbox_filling", context)

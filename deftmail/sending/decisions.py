@@ -8,7 +8,10 @@ codes into something else, and loses the sentence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+
+from deftmail.mailboxes.fullness import MAIL_WAITS
 
 
 class Code(StrEnum):
@@ -78,6 +81,7 @@ class Recipient:
 
     domain_state: `active` (we receive for it), `claimed` (a company added it, nobody's is active), `unknown`
     mailbox_status: None where no such mailbox exists
+    full_for: how long there has been no room in it; None when there is
     """
 
     domain: str
@@ -85,6 +89,7 @@ class Recipient:
     mailbox_status: str | None = None
     mailbox_ready: bool = False
     refuse_when_disabled: bool = False
+    full_for: timedelta | None = None
 
 
 def may_send(door: Door, account: str, sender: Sender | None, envelope_from: str) -> Verdict:
@@ -166,6 +171,11 @@ def may_receive(recipient: Recipient) -> Verdict:
         return Verdict(Code.LATER, "mailbox-not-ready", "This mailbox is being set up, please try again later")
     if recipient.mailbox_status == "disabled" and recipient.refuse_when_disabled:
         return Verdict(Code.REFUSE, "mailbox-disabled", "This mailbox no longer accepts mail")
+    # A week is time to notice and to tidy up; a sender who is told later than that learns too late.
+    if recipient.full_for is not None:
+        if recipient.full_for < MAIL_WAITS:
+            return Verdict(Code.LATER, "mailbox-full", "This mailbox is full at the moment, please try again later")
+        return Verdict(Code.REFUSE, "mailbox-full", "This mailbox has been full for a week and takes no more mail")
     return OK
 
 

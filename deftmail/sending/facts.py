@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils.timezone import now
+
 from deftmail.domains.actions import poke_checks
 from deftmail.domains.models import Domain
 from deftmail.domains.selectors.system import claims_of
 from deftmail.kit import ratelimit
 from deftmail.kit.conf import conf
+from deftmail.mailboxes.actions import record_usage
 from deftmail.mailboxes.selectors.system import Account, account_by_address
 from deftmail.sending.decisions import Recipient, Sender, base_address
 
@@ -51,7 +56,17 @@ def recipient(address: str) -> Recipient:
         mailbox_status=found.status,
         mailbox_ready=found.is_ready,
         refuse_when_disabled=found.refuse_when_disabled,
+        full_for=_full_for(found),
     )
+
+
+def _full_for(account: Account) -> timedelta | None:
+    if not account.is_full:
+        return None
+    if account.full_since is None:  # the quota shrank by other means than the action: the week begins now
+        record_usage(account.tenant_id, {account.mailbox_id: account.used_bytes})
+        return timedelta(0)
+    return now() - account.full_since
 
 
 def _dkim_live(account: Account) -> bool:

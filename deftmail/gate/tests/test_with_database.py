@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connections
+from django.utils.timezone import now
 
 from deftmail.domains.tasks import check_domain_job
 from deftmail.domains.testing import make_domain, waiting_jobs
@@ -23,6 +25,7 @@ from deftmail.sending import decisions, facts
 from deftmail.tenants.models import Tenant
 from deftmail.tenants.testing import make_company, set_columns
 
+MIB = 1024 * 1024
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "system", "owner"])
 
 
@@ -153,6 +156,24 @@ async def test_a_sign_in_from_the_socket_to_the_row(acme, domain, monkeypatch):
     for each in (readers, hashers):
         each.close()
     await sync_to_async(connections.close_all)()
+
+
+class TestAFullMailbox:
+    def test_is_full_as_long_as_its_row_says(self, domain):
+        box = make_mailbox(domain, "full", quota_mb=1, used_bytes=MIB, full_since=now() - timedelta(days=2))
+        found = facts.recipient(box.email)
+        assert found.full_for is not None
+        assert 2 <= found.full_for / timedelta(days=1) < 2.1
+        assert decisions.may_receive(found).reply.startswith("450 4.7.1 This mailbox is full")
+
+    def test_is_not_full_with_room_whatever_the_row_remembers(self, domain):
+        box = make_mailbox(domain, "room", quota_mb=2, used_bytes=MIB, full_since=now() - timedelta(days=9))
+        assert facts.recipient(box.email).full_for is None
+
+    def test_seen_full_first_at_the_door_the_week_begins_there(self, domain):
+        box = make_mailbox(domain, "shrunk", quota_mb=1, used_bytes=2 * MIB)
+        assert facts.recipient(box.email).full_for == timedelta(0)
+        assert reload(box).full_since is not None
 
 
 class TestADatabaseThatWasRestarted:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from uuid import UUID
 
+from django.utils.timezone import now
+
 from deftmail.kit.errors import Forbidden, Invalid
+from deftmail.mailboxes import fullness
 from deftmail.mailboxes.access import mailbox_for, require_power_over
 from deftmail.mailboxes.actions.common import in_company, quota_within, sync, tidy_name
+from deftmail.mailboxes.actions.record import tell_filling
 from deftmail.mailboxes.errors import SuspendedByOperator
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
@@ -47,7 +51,9 @@ def change_mailbox(
     after = {"display_name": mailbox.display_name, "quota_mb": mailbox.quota_mb}
     if before == after:
         return mailbox
-    mailbox.save(update_fields=["display_name", "quota_mb", "updated_at"])
+    if crossed := fullness.follow(mailbox, now()):
+        tell_filling(mailbox, crossed)
+    mailbox.save(update_fields=["display_name", "quota_mb", "full_since", "quota_told", "updated_at"])
     if mailbox.user_id is not None and before["display_name"] != after["display_name"]:
         # A plain mailbox person is known by his mailbox's name; an owner or admin has a name of his own.
         people = Membership.objects.filter(tenant_id=actor.tenant_id, user_id=mailbox.user_id, role=Role.USER)

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from deftmail.domains.models import Domain
+from deftmail.domains.selectors import owner_addresses
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailproto.errors import DomainError
 from deftmail.mailproto.names import parse_domain
@@ -83,3 +84,16 @@ def own_address_without_mailbox(tenant_id: UUID, user_id: UUID | None) -> str:
     domain = person.email.rpartition("@")[2]
     proven = Domain.objects.filter(tenant_id=tenant_id, domain=domain, ownership_proven_at__isnull=False)
     return person.email if proven.exists() else ""
+
+
+def told_of(mailbox: MailUser, level: int) -> list[str]:
+    """Who is told that a mailbox fills up: its person and the company's owners.
+
+    At 100 % nothing more reaches the mailbox itself: the person's proven recovery address stands in.
+    """
+    found = [] if level >= 100 else [mailbox.email]
+    person = mailbox.user
+    if level >= 100 and person is not None and person.recovery_email and person.recovery_email_verified_at:
+        found.append(person.recovery_email)
+    found += [address for address in owner_addresses(mailbox.tenant_id) if level < 100 or address != mailbox.email]
+    return list(dict.fromkeys(found))

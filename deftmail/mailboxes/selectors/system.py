@@ -37,6 +37,14 @@ class Account:
     dkim_selector: str
     password_hash: str = field(repr=False)
     last_login_at: datetime | None = None
+    quota_mb: int | None = None
+    used_bytes: int = 0
+    full_since: datetime | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more mail fits, by the last measurement (`MailUser.is_full`)."""
+        return self.quota_mb is not None and self.used_bytes >= self.quota_mb * 1024 * 1024
 
     def signed_in_within(self, seconds: int) -> bool:
         """Whether the last recorded sign-in is that recent."""
@@ -58,6 +66,9 @@ _FIELDS = (
     "domain__dkim_selector",
     "password_hash",
     "last_login_at",
+    "quota_mb",
+    "used_bytes",
+    "full_since",
 )
 
 
@@ -67,7 +78,7 @@ def account_by_address(address: str) -> Account | None:
     if row is None:
         return None
     (mailbox_id, tenant_id, email, status, reason, refuse, synced_at, tenant, *rest) = row
-    domain, domain_status, domain_synced_at, selector, password_hash, last_login_at = rest
+    domain, domain_status, domain_synced_at, selector, password_hash, last_login_at, quota_mb, used, full_since = rest
     return Account(
         mailbox_id=mailbox_id,
         tenant_id=tenant_id,
@@ -83,6 +94,9 @@ def account_by_address(address: str) -> Account | None:
         dkim_selector=selector,
         password_hash=password_hash,
         last_login_at=last_login_at,
+        quota_mb=quota_mb,
+        used_bytes=used,
+        full_since=full_since,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,27 @@ class TestTheReply:
 )
 def test_a_tag_is_not_part_of_the_address(address, base):
     assert base_address(address) == base
+
+
+class TestAFullMailbox:
+    box = Recipient("acme.test", "active", mailbox_status="active", mailbox_ready=True)
+
+    @pytest.mark.parametrize(
+        ("full_for", "code"),
+        [
+            (None, Code.OK),
+            (timedelta(0), Code.LATER),
+            (timedelta(days=6, hours=23), Code.LATER),
+            (timedelta(days=7), Code.REFUSE),
+            (timedelta(days=400), Code.REFUSE),
+            (timedelta(days=-3), Code.LATER),  # the clock went back
+        ],
+    )
+    def test_waits_a_week_and_is_then_refused(self, full_for, code):
+        verdict = may_receive(replace(self.box, full_for=full_for))
+        assert verdict.code is code
+        assert verdict.reply[:9] in ("", "450 4.7.1", "550 5.7.1")
+
+    def test_disabled_with_refusal_is_said_first(self):
+        box = replace(self.box, mailbox_status="disabled", refuse_when_disabled=True, full_for=timedelta(1))
+        assert may_receive(box).reason == "mailbox-disabled"
