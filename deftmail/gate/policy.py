@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import structlog
 
 from deftmail.gate.database import AWAY, Busy, Threads, on_connection
+from deftmail.gate.freshness import Fresh
 from deftmail.gate.passwords import canonical
 from deftmail.gate.policywire import Attributes, PolicyError, PolicyParser, encode_action
+from deftmail.gate.recipients import Recipients
 from deftmail.sending import decisions, facts
 from deftmail.sending.decisions import Door, Verdict
+from deftmail.sending.limits import Subject, chargeable
 
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
@@ -55,12 +58,37 @@ class Facts(Protocol):
     def recipient(self, address: str) -> decisions.Recipient: ...
 
 
-class Decider:
-    """From the attributes of one request to a verdict. What the next limits need (recipients by `instance`, charging at
-    END-OF-MESSAGE by `queue_id`) has its place in `_sending`."""
+class Limits(Protocol):
+    """Who counts (`gate.limiter`); raises RedisError while it cannot."""
 
-    def __init__(self, readers: Threads, *, source: Facts = facts, poke: Callable[[str], object] | None = None) -> None:
+    async def look(self, subject: Subject, recipients: Sequence[str], unnamed: int = 0) -> Verdict: ...
+
+    async def charge(
+        self, subject: Subject, recipients: Sequence[str], queue_id: str, *, unnamed: int = 0, followed: bool = True
+    ) -> Verdict: ...
+
+
+class Decider:
+    """From the attributes of one request to a verdict.
+
+    A message is collected at RCPT, looked at at DATA so that no body travels in vain, and charged at END-OF-MESSAGE,
+    once. `charged` hears of each so that it can be given back.
+    """
+
+    def __init__(
+        self,
+        readers: Threads,
+        limits: Limits,
+        *,
+        source: Facts = facts,
+        poke: Callable[[str], object] | None = None,
+        charged: Callable[[str], object] | None = None,
+    ) -> None:
         self._readers = readers
+        self._limits = limits
+        self._charged = charged or (lambda _queue_id: None)
+        self._senders = Fresh(self._read_sender)
+        self._recipients = Recipients()
         self._facts = source
         self._poke = poke or facts.poke_checks
         self._poked: dict[str, float] = {}
@@ -69,7 +97,8 @@ class Decider:
     async def decide(self, attributes: Attributes) -> Verdict:
         """The verdict; whatever goes wrong is `UNAVAILABLE` (450), never an open door and never a lost mail."""
         try:
-            return await asyncio.wait_for(self._decide(attributes), DECIDE_WITHIN)
+            async with asyncio.timeout(DECIDE_WITHIN):  # not wait_for: that makes a task of each
+                return await self._decide(attributes)
         except (Busy, TimeoutError, *AWAY) as error:
             log.error("policy_unavailable", error=type(error).__name__)
         except Exception:
@@ -95,12 +124,50 @@ class Decider:
         return verdict
 
     async def _sending(self, door: Door, attributes: Attributes) -> Verdict:
+        state = attributes["protocol_state"]
+        if state == "RCPT":
+            self._recipients.hear(attributes.get("instance", ""), canonical(attributes.get("recipient", "")))
+            if door is Door.JMAP:
+                # Cyrus reports the reply to the *last* recipient: refused here, the sentence would be lost with
+                # several. Nothing gets past DATA, where the same is asked again.
+                return decisions.OK
         account = canonical(_account(door, attributes))
-        sender = await self._read(lambda: self._facts.sender(account)) if account else None
+        sender = await self._senders.get(account) if account else None
         envelope_from = attributes.get("sender", "")
         verdict = decisions.may_send(door, account, sender, canonical(envelope_from) if envelope_from else "")
+        if verdict.allowed and sender is not None and state in ("DATA", "END-OF-MESSAGE"):
+            verdict = await self._within_limits(sender, attributes)
         self._tell(door, attributes, verdict)
         return verdict
+
+    async def _within_limits(self, sender: decisions.Sender, attributes: Attributes) -> Verdict:
+        subject, instance = sender.subject, attributes.get("instance", "")
+        if subject is None:
+            return decisions.UNAVAILABLE  # no door opens because nobody knows whom to charge
+        count = _number(attributes.get("recipient_count", ""))
+        only = attributes.get("recipient", "")
+        known, unnamed = self._recipients.of(instance, canonical(only) if only else "", count)
+        outside = chargeable(known, subject.own_domains)
+        if count and len(outside) > count:  # Postfix refused some itself after it had asked here
+            outside = outside[:count]
+        if attributes["protocol_state"] == "DATA":
+            return await self._limits.look(subject, outside, unnamed)
+        queue_id = attributes.get("queue_id", "")
+        if not queue_id:
+            return decisions.UNAVAILABLE
+        followed = not is_simulated(queue_id)
+        charged = followed and bool(outside or unnamed)
+        try:
+            verdict = await self._limits.charge(subject, outside, queue_id, unnamed=unnamed, followed=followed)
+            charged = charged and verdict.allowed
+        finally:
+            if charged:  # also when the answer was lost: it may have been
+                self._charged(queue_id)
+        self._recipients.forget(instance)
+        return verdict
+
+    def _read_sender(self, account: str) -> Awaitable[decisions.Sender | None]:
+        return self._read(lambda: self._facts.sender(account))
 
     async def _read(self, read: Callable[[], _T]) -> _T:
         return await self._readers.run(on_connection, read)
@@ -135,6 +202,19 @@ class Decider:
                 instance=attributes.get("instance", ""),
                 queue_id=attributes.get("queue_id", ""),
             )
+
+
+SIMULATED = "sim-"
+"""How queue ids of `deftmail sending simulate` begin; Postfix's own hold letters and digits only."""
+
+
+def is_simulated(queue_id: str) -> bool:
+    """Whether nothing will arrive in the queue, and the charge stays all the same."""
+    return queue_id.startswith(SIMULATED)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _allowed(attributes: Attributes) -> str:

@@ -11,16 +11,22 @@ from pathlib import Path
 
 import structlog
 
-from deftmail.gate.database import hash_threads, reader_threads
+from deftmail.gate.database import AWAY, Busy, hash_threads, on_connection, reader_threads
 from deftmail.gate.health import HealthServer
+from deftmail.gate.limiter import Limiter
+from deftmail.gate.maillog import Follower
 from deftmail.gate.passwords import PasswordChecker
 from deftmail.gate.policy import Decider, PolicyServer
 from deftmail.gate.sasl import SaslServer
+from deftmail.sending import counters
+from deftmail.sending.actions.mirror import mirror
 
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 10.0
 """Seconds that open questions get to be answered after SIGTERM."""
+MIRROR_EVERY = 5.0
+"""Seconds between two looks at what was charged and is not in PostgreSQL yet."""
 _BACKLOG = 512
 
 
@@ -31,8 +37,16 @@ class AlreadyRunning(Exception):
 class Gate:
     """Listens at three places; `run` returns after SIGTERM or SIGINT."""
 
-    def __init__(self, *, sasl_socket: Path, policy: str, http: str) -> None:
-        """`policy` and `http` are host:port."""
+    def __init__(
+        self,
+        *,
+        sasl_socket: Path,
+        policy: str,
+        http: str,
+        mail_log: Path | None = None,
+        queue_command: tuple[str, ...] = (),
+    ) -> None:
+        """`policy` and `http` are host:port; `queue_command` prints Postfix's queue as JSON lines."""
         self._sasl_socket = sasl_socket
         self._policy_address = _host_port(policy)
         self._http_address = _host_port(http)
@@ -40,7 +54,10 @@ class Gate:
         self._hashers = hash_threads()
         self.checker = PasswordChecker(self._readers, self._hashers)
         self._sasl = SaslServer(self.checker)
-        self._policy = PolicyServer(Decider(self._readers))
+        self._limiter = Limiter(lambda: self._readers.run(on_connection, counters.refill))
+        self._follower = Follower(self._limiter, mail_log, queue_command)
+        self._policy = PolicyServer(Decider(self._readers, self._limiter, charged=self._follower.charged))
+        self._background: list[asyncio.Task[None]] = []
         self._health = HealthServer(self._readers, self._figures)
         self._servers: list[asyncio.Server] = []
 
@@ -66,6 +83,7 @@ class Gate:
             await asyncio.start_server(self._policy.serve, *self._policy_address, backlog=_BACKLOG),
             await asyncio.start_server(self._health.serve, *self._http_address),
         ]
+        self._background = [asyncio.create_task(self._follower.run()), asyncio.create_task(self._mirror())]
 
     async def stop(self) -> None:
         """Take no more connections, answer what was asked, let go of the rest."""
@@ -76,8 +94,23 @@ class Gate:
         while self._busy() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
         await self.checker.settle()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._limiter.close()
         self._readers.close()
         self._hashers.close()
+
+    async def _mirror(self) -> None:
+        while True:
+            await asyncio.sleep(MIRROR_EVERY)
+            try:
+                while await self._readers.run(on_connection, mirror) >= counters.MIRRORED_AT_ONCE:
+                    pass
+            except (Busy, *AWAY) as error:
+                log.warning("counters_not_mirrored", error=type(error).__name__)
+            except Exception:
+                log.exception("mirror_fault")
 
     def _busy(self) -> bool:
         return bool(self._sasl.open_now or self._policy.deciding_now or self._readers.taken or self._hashers.taken)
@@ -88,6 +121,7 @@ class Gate:
             "policy_connections": self._policy.open_now,
             "hashes_waiting": self._hashers.taken,
             "reads_waiting": self._readers.taken,
+            "charges_open": self._follower.open_now,
         }
 
 

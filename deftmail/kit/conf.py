@@ -73,6 +73,11 @@ class Conf(BaseSettings):
     gate_sasl_socket: str = Field("/run/deftmail/sasl.sock", description="Socket that answers password checks.")
     gate_policy: str = Field("127.0.0.1:10031", description="host:port of Postfix's policy service.")
     gate_http: str = Field("127.0.0.1:10032", description="host:port of the gate's health page.")
+    mail_log: str = Field(
+        "/var/log/mail.log",
+        description="Postfix's log, readable by the gate: messages that never reached the queue are not counted.",
+    )
+    postfix_config: str = Field("", description="Postfix's configuration folder; empty: the system's.")
     outbox_dir: str = Field("", description="Maildir of caught outside mail (local and test mode).")
 
     @field_validator("base_url")

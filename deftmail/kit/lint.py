@@ -14,7 +14,18 @@ from pathlib import Path
 from deftmail.kit.conf import ROOT
 
 TENANT_MODELS = frozenset(
-    {"Tenant", "Domain", "MailUser", "RateLimit", "AuditLog", "IdempotencyKey", "Membership", "ApiKey"}
+    {
+        "Tenant",
+        "Domain",
+        "MailUser",
+        "RateLimit",
+        "Block",
+        "ReviewCase",
+        "AuditLog",
+        "IdempotencyKey",
+        "Membership",
+        "ApiKey",
+    }
 )
 _DOORS = frozenset({"access", "actions", "audit", "hooks", "selectors", "tasks", "testing"})
 _ESCAPE = "tenant-scope:"

@@ -8,8 +8,12 @@ codes into something else, and loses the sentence.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deftmail.sending.limits import Subject
 
 from deftmail.mailboxes.fullness import MAIL_WAITS
 
@@ -58,11 +62,21 @@ class Door(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BlockFact:
+    """A block in force. `whose`: mailbox, domain or company; ends_at: None until somebody has looked at it."""
+
+    whose: str
+    reason: str
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """The mailbox that is signed in, and what its message needs to leave.
 
     addresses: what it may write as, lower case
     dkim_live: the signer holds the key of the mailbox's domain
+    subject: whose counters its mail is charged to; help_url: where a refusal sends people
     """
 
     email: str
@@ -73,6 +87,9 @@ class Sender:
     domain: str
     domain_status: str
     dkim_live: bool
+    subject: Subject | None = None
+    block: BlockFact | None = None
+    help_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,8 @@ def may_send(door: Door, account: str, sender: Sender | None, envelope_from: str
     state = _state(sender)
     if not state.allowed:
         return state
+    if sender.block is not None:
+        return _blocked(sender, sender.block)
     if (wrong := _wrong_sender(door, sender, envelope_from)) is not None:
         return wrong
     if sender.domain_status != "active":
@@ -138,6 +157,18 @@ def _state(sender: Sender) -> Verdict:
         word = "suspended" if sender.tenant_status == "suspended" else "closed"
         return Verdict(Code.REFUSE, "company-not-active", f"Sending is stopped: the account of your company is {word}")
     return OK
+
+
+def _blocked(sender: Sender, block: BlockFact) -> Verdict:
+    """The lock charter: why, until when, what goes on, and the way out."""
+    whose = {"mailbox": sender.email, "domain": sender.domain}.get(block.whose, "your company")
+    until = f"until {block.ends_at.astimezone(UTC):%d %b %H:%M} UTC" if block.ends_at else "until it has been reviewed"
+    return Verdict(
+        Code.LATER if block.ends_at else Code.REFUSE,
+        f"blocked-{block.whose}",
+        f"Sending from {whose} is stopped {until}: {_plain(block.reason).rstrip('.')}. Receiving and reading go on. "
+        f"See {sender.help_url}",
+    )
 
 
 def _wrong_sender(door: Door, sender: Sender, envelope_from: str) -> Verdict | None:

@@ -14,6 +14,7 @@ from deftmail.kit.conf import conf
 from deftmail.mailboxes.actions import record_usage
 from deftmail.mailboxes.selectors.system import Account, account_by_address
 from deftmail.sending.decisions import Recipient, Sender, base_address
+from deftmail.sending.selectors import system
 
 __all__ = ["poke_checks", "recipient", "sender"]
 
@@ -25,7 +26,8 @@ _KEYS, _SELECTORS = "DKIM_KEYS", "DKIM_SELECTORS"
 def sender(account: str) -> Sender | None:
     """The mailbox `account` (lower case, A-labels) as a sender; None where there is none. Raises redis.RedisError."""
     found = account_by_address(account)
-    if found is None:
+    subject = system.subject_of(found.mailbox_id) if found is not None else None
+    if found is None or subject is None:
         return None
     return Sender(
         email=found.email,
@@ -36,7 +38,15 @@ def sender(account: str) -> Sender | None:
         domain=found.domain,
         domain_status=found.domain_status,
         dkim_live=_dkim_live(found),
+        subject=subject,
+        block=system.block_on(subject),
+        help_url=help_url(),
     )
+
+
+def help_url() -> str:
+    """Where a person sees what he used, what stops him, and how to ask for more."""
+    return f"{conf.base_url}/sending"
 
 
 def recipient(address: str) -> Recipient:

@@ -138,4 +138,6 @@ def _environment(site: Site, names: Names) -> str:
     }
     # Nothing is caught in production: mail leaves.
     del variables["DEFTMAIL_OUTBOX_DIR"]
+    # Postfix is the system's: its own folder, its log by syslog.
+    del variables["DEFTMAIL_MAIL_LOG"], variables["DEFTMAIL_POSTFIX_CONFIG"]
     return "".join(f"{name}={value}\n" for name, value in variables.items())

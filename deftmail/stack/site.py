@@ -113,6 +113,8 @@ class Site:
             "DEFTMAIL_GATE_SASL_SOCKET": str(layout.socket("sasl.sock")),
             "DEFTMAIL_GATE_POLICY": self.address("policy"),
             "DEFTMAIL_GATE_HTTP": self.address("gate_http"),
+            "DEFTMAIL_MAIL_LOG": str(layout.logs / "postfix.log"),
+            "DEFTMAIL_POSTFIX_CONFIG": str(layout.var / "postfix" / "etc"),
             "DEFTMAIL_OUTBOX_DIR": str(layout.outbox),
             # A test does not wait a minute to see a killed worker's job done by the next.
             **({"DEFTMAIL_WORKER_HEARTBEAT": "1"} if self.mode == "test" else {}),

@@ -30,6 +30,11 @@ class Plan(models.Model):
     mailbox_quota_mb = models.IntegerField(null=True, blank=True)
     recipients_per_mailbox_day = models.IntegerField(null=True, blank=True)
     recipients_per_domain_day = models.IntegerField(null=True, blank=True)
+    recipients_per_mailbox_hour = models.IntegerField(null=True, blank=True)
+    recipients_per_minute = models.IntegerField(null=True, blank=True, help_text="Burst of one mailbox.")
+    first_recipients_per_day = models.IntegerField(
+        null=True, blank=True, help_text="Of one mailbox: recipients it has never written to (a stolen account's mark)."
+    )
     api_access = models.BooleanField(default=False)
     support = models.CharField(max_length=200, blank=True)
 
@@ -125,6 +130,11 @@ class Tenant(Stamped):
     mailbox_quota_mb = models.IntegerField(null=True, blank=True)
     recipients_per_mailbox_day = models.IntegerField(null=True, blank=True)
     recipients_per_domain_day = models.IntegerField(null=True, blank=True)
+    recipients_per_mailbox_hour = models.IntegerField(null=True, blank=True)
+    recipients_per_minute = models.IntegerField(null=True, blank=True, help_text="Burst of one mailbox.")
+    first_recipients_per_day = models.IntegerField(
+        null=True, blank=True, help_text="Of one mailbox: recipients it has never written to (a stolen account's mark)."
+    )
     api_access = models.BooleanField(default=False)
     api_access_granted = models.BooleanField(default=False, help_text="By an operator, whatever the plan.")
     trial_ends_at = models.DateTimeField(null=True, blank=True)

@@ -38,6 +38,9 @@ CEILINGS = (
     "mailbox_quota_mb",
     "recipients_per_mailbox_day",
     "recipients_per_domain_day",
+    "recipients_per_mailbox_hour",
+    "recipients_per_minute",
+    "first_recipients_per_day",
     "api_access",
 )
 

@@ -8,10 +8,11 @@ import os
 import pytest
 from django.db import OperationalError
 
-from deftmail.gate import policy
+from deftmail.gate import freshness, policy
 from deftmail.gate.policy import Decider, PolicyServer
 from deftmail.gate.policywire import MAX_LINE, encode_request
-from deftmail.sending.decisions import Recipient, Sender
+from deftmail.sending.decisions import Recipient, Sender, Verdict
+from deftmail.sending.limits import ALLOWED, Subject
 
 ALICE = Sender(
     email="alice@acme.test",
@@ -22,6 +23,7 @@ ALICE = Sender(
     domain="acme.test",
     domain_status="active",
     dkim_live=True,
+    subject=Subject("company", "alice", "acme", (50, 50, 60, 50, 250), frozenset({"acme.test"})),
 )
 
 
@@ -48,6 +50,45 @@ class Facts:
         return self.recipients.get(address, Recipient(domain, "active" if domain == "acme.test" else "unknown"))
 
 
+class Ledger:
+    """Counts nothing, tells what it was asked; answers what the test wants."""
+
+    def __init__(self):
+        self.looked = []
+        self.charges = []
+        self.answer: Verdict | None = ALLOWED
+        self.error: Exception | None = None
+
+    async def look(self, subject, recipients, unnamed=0):
+        self.looked.append((list(recipients), unnamed))
+        return self._answer()
+
+    async def charge(self, subject, recipients, queue_id, *, unnamed=0, followed=True):
+        self.charges.append((list(recipients), unnamed, queue_id, followed))
+        return self._answer()
+
+    def _answer(self):
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture
+def followed():
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered(monkeypatch):
+    """Each question of these tests reads its facts anew."""
+    monkeypatch.setattr(freshness, "FRESH", -1.0)
+
+
 @pytest.fixture
 def facts():
     return Facts()
@@ -59,8 +100,8 @@ def pokes():
 
 
 @pytest.fixture
-async def policy_port(facts, pokes, threads):
-    server = PolicyServer(Decider(threads[0], source=facts, poke=pokes.append))
+async def policy_port(facts, pokes, threads, ledger, followed):
+    server = PolicyServer(Decider(threads[0], ledger, source=facts, poke=pokes.append, charged=followed.append))
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     yield listening.sockets[0].getsockname()[1]
     listening.close()
@@ -99,6 +140,9 @@ def submission(**attributes):
             "sasl_username": "alice@acme.test",
             "sender": "alice@acme.test",
             "recipient": "bob@outside.example",
+            "instance": "1.2.3",
+            "queue_id": "4XyZ0y5r9gz1",
+            "recipient_count": "1",
         }
         | attributes
     )
@@ -130,6 +174,7 @@ class TestPolicyAnswers:
     async def test_the_mailbox_on_cyrus_ports_is_what_cyrus_says_never_the_sender(self, policy_port, facts):
         for context in ("jmap", "sieve"):
             attributes = {"policy_context": context, "sasl_username": "", "sasl_sender": "alice@acme.test"}
+            attributes["protocol_state"] = "END-OF-MESSAGE"
             assert await talk(policy_port, submission(**attributes)) == ["DUNNO"]
             (action,) = await talk(policy_port, submission(**attributes | {"sasl_sender": ""}))
             assert action == "550 5.7.1 Sign in to send mail here"
@@ -144,7 +189,9 @@ class TestPolicyAnswers:
         ) == ["DUNNO", "DUNNO", "PREPEND X-DeftMail-Account: alice@acme.test", "DUNNO"]
 
     async def test_nobody_after_auth_is_nobody(self, policy_port):
-        (action,) = await talk(policy_port, submission(policy_context="jmap", sasl_username="", sasl_sender="<>"))
+        (action,) = await talk(
+            policy_port, submission(policy_context="jmap", sasl_username="", sasl_sender="<>", protocol_state="DATA")
+        )
         assert action.startswith("550 5.7.1 Sign in")
 
     @pytest.mark.parametrize(
@@ -159,6 +206,7 @@ class TestPolicyAnswers:
     )
     async def test_senders_by_door(self, policy_port, context, sender, expected):
         attributes = {"policy_context": context, "sasl_sender": "alice@acme.test", "sender": sender}
+        attributes["protocol_state"] = "END-OF-MESSAGE"
         (action,) = await talk(policy_port, submission(**attributes))
         assert action.startswith(expected)
 

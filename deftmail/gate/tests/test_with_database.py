@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from deftmail.domains.tasks import check_domain_job
 from deftmail.domains.testing import make_domain, waiting_jobs
 from deftmail.gate.database import Threads, on_connection
+from deftmail.gate.limiter import Limiter
 from deftmail.gate.passwords import Outcome, PasswordChecker
 from deftmail.gate.policy import Decider
 from deftmail.gate.saslwire import Question
@@ -133,7 +134,7 @@ class TestWhoReceives:
     async def test_mail_for_a_claimed_domain_starts_the_real_look(self, acme):
         await sync_to_async(make_domain)(acme, "claimed.test", check_from="2026-01-01T00:00Z")
         readers = Threads("test", 2, 10)
-        decider = Decider(readers)
+        decider = Decider(readers, Limiter(lambda: readers.run(lambda: None)))
         verdict = await decider.decide(
             {"policy_context": "mx", "protocol_state": "RCPT", "recipient": "alice@claimed.test"}
         )

@@ -21,7 +21,13 @@ from deftmail.tenants.policies import Action
 TRIAL = timedelta(days=14)
 TRIAL_SENDS_LIKE = "free"  # so that a trial is no gift to spammers
 _CEILINGS = ("max_domains", "max_mailboxes", "max_users_per_domain", "mailbox_quota_mb")
-_SENDING = ("recipients_per_mailbox_day", "recipients_per_domain_day")
+_SENDING = (
+    "recipients_per_mailbox_day",
+    "recipients_per_domain_day",
+    "recipients_per_mailbox_hour",
+    "recipients_per_minute",
+    "first_recipients_per_day",
+)
 
 
 def create_company(

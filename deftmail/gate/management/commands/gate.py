@@ -18,7 +18,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         bound_answers(3)  # Postfix and Cyrus wait for us, and hear "later" before they give up
-        gate = Gate(sasl_socket=Path(conf.gate_sasl_socket), policy=conf.gate_policy, http=conf.gate_http)
+        configuration = ("-c", conf.postfix_config) if conf.postfix_config else ()
+        gate = Gate(
+            sasl_socket=Path(conf.gate_sasl_socket),
+            policy=conf.gate_policy,
+            http=conf.gate_http,
+            mail_log=Path(conf.mail_log) if conf.mail_log else None,
+            queue_command=("/usr/sbin/postqueue", *configuration, "-j"),
+        )
         try:
             asyncio.run(gate.run())
         except (OSError, AlreadyRunning) as error:

@@ -1,0 +1,198 @@
+"""Charged messages that never reached the queue are given back: Postfix's log says which.
+
+`milter-reject` at the end of a message, or no `qmgr … from=` within a minute, means that nobody will get it. Before
+giving back for silence, the queue itself is asked (`postqueue -j`), because lines can be lost when Postfix is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from redis.exceptions import RedisError
+
+from deftmail.gate.limiter import Limiter
+
+log = structlog.get_logger(__name__)
+
+SETTLE_AFTER = 60.0
+LOOK_EVERY = 0.5
+BACKLOG = 4 * 1024 * 1024
+"""Bytes of the log that are read again at start: what an earlier gate charged just before its end."""
+LINE_AT_MOST = 64 * 1024
+OPEN_AT_MOST = 100_000
+
+# Long queue ids (enable_long_queue_ids): no vowels, hence no words; the short form is hexadecimal.
+_ARRIVED = re.compile(rb" (?:postfix\S*/)?qmgr\[\d+\]: ([0-9A-Za-z]{6,25}): from=<")
+_REJECTED = re.compile(
+    rb" (?:postfix\S*/)?cleanup\S*\[\d+\]: ([0-9A-Za-z]{6,25}): milter-(?:reject|discard): END-OF-MESSAGE"
+)
+
+
+class LogReader:
+    """New whole lines of a file that grows, is rotated, or is not there yet."""
+
+    def __init__(self, path: Path, *, backlog: int = BACKLOG) -> None:
+        self._path = path
+        self._backlog = backlog
+        self._file: int | None = None
+        self._inode = 0
+        self._rest = b""
+
+    def lines(self) -> list[bytes]:
+        """What was written since the last call; the rest of a rotated file first."""
+        found = self._read()
+        with contextlib.suppress(FileNotFoundError):
+            at = self._path.stat()
+            if at.st_ino != self._inode:
+                self._open(first=self._file is None)
+                found += self._read()
+            elif self._file is not None and at.st_size < os.lseek(self._file, 0, os.SEEK_CUR):
+                os.lseek(self._file, 0, os.SEEK_SET)  # emptied in place
+                self._rest = b""
+                found += self._read()
+        return found
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self, *, first: bool) -> None:
+        self.close()
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        at = os.fstat(self._file)
+        self._inode, self._rest = at.st_ino, b""
+        if first and at.st_size > self._backlog:
+            os.lseek(self._file, at.st_size - self._backlog, os.SEEK_SET)
+
+    def _read(self) -> list[bytes]:
+        if self._file is None:
+            return []
+        found: list[bytes] = []
+        while data := os.read(self._file, 1 << 20):
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            found += whole
+            if len(self._rest) > LINE_AT_MOST:
+                self._rest = b""
+        return found
+
+
+class Follower:
+    """Watches charged messages until each is known to have arrived, or is given back."""
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        log_path: Path | None,
+        queue_command: tuple[str, ...],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without a log nothing is ever given back for silence: a limit is rather too strict than not applied."""
+        self._limiter = limiter
+        self._reader = LogReader(log_path) if log_path is not None else None
+        self._queue_command = queue_command
+        self._clock = clock
+        self._open: dict[str, float] = {}
+
+    @property
+    def open_now(self) -> int:
+        """Messages whose arrival is not known yet."""
+        return len(self._open)
+
+    def charged(self, queue_id: str) -> None:
+        """A message was charged (or may have been: the answer was lost)."""
+        if len(self._open) < OPEN_AT_MOST:
+            self._open[queue_id] = self._clock()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        recovered = False
+        while True:
+            try:
+                if not recovered:
+                    for queue_id in await self._limiter.open_charges():
+                        self._open.setdefault(queue_id, self._clock())
+                    recovered = True
+                await self.step()
+            except RedisError as error:
+                log.warning("charges_not_settled", error=type(error).__name__)
+            except OSError as error:
+                log.error("mail_log_unreadable", error=str(error))
+            except Exception:
+                log.exception("follower_fault")
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def step(self) -> None:
+        """Read what is new and settle what can be."""
+        if self._reader is None:
+            return
+        arrived, rejected = [], []
+        for line in await asyncio.to_thread(self._reader.lines):
+            if (found := _ARRIVED.search(line)) is not None:
+                arrived.append(found.group(1).decode())
+            elif (found := _REJECTED.search(line)) is not None:
+                rejected.append(found.group(1).decode())
+        known = [queue_id for queue_id in arrived if queue_id in self._open]
+        await self._limiter.settled(known)
+        for queue_id in known:
+            self._open.pop(queue_id, None)
+        for queue_id in rejected:
+            if queue_id in self._open:
+                await self._give_back(queue_id, "milter-reject")
+        await self._settle_silent()
+
+    async def _settle_silent(self) -> None:
+        before = self._clock() - SETTLE_AFTER
+        silent = [queue_id for queue_id, at in self._open.items() if at < before]
+        if not silent:
+            return
+        queued = await self._queued()
+        if queued is None:
+            return  # the queue cannot be asked: later
+        there = [queue_id for queue_id in silent if queue_id in queued]
+        await self._limiter.settled(there)
+        for queue_id in silent:
+            if queue_id in queued:
+                self._open.pop(queue_id, None)
+            else:
+                await self._give_back(queue_id, "never-queued")
+
+    async def _give_back(self, queue_id: str, why: str) -> None:
+        given = await self._limiter.give_back(queue_id)
+        self._open.pop(queue_id, None)
+        if given:
+            log.info("charge_given_back", queue_id=queue_id, why=why)
+
+    async def _queued(self) -> set[str] | None:
+        """Ids of what lies in the queue; None when it cannot be asked."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._queue_command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            try:
+                output, _ = await asyncio.wait_for(process.communicate(), 20)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                return None
+        except OSError:
+            return None
+        if process.returncode != 0:
+            return None
+        found = set()
+        for line in output.splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found.add(str(json.loads(line)["queue_id"]))
+        return found
