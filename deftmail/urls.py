@@ -7,6 +7,8 @@ urlpatterns = [
     path("", include("deftmail.tenants.urls")),
     path("", include("deftmail.domains.urls")),
     path("", include("deftmail.mailboxes.urls")),
+    path("", include("deftmail.sending.urls")),
+    path("office/", include("deftmail.sending.office.urls")),
     path("mail/", include("deftmail.webmail.urls")),
     path("", include("deftmail.api.urls")),
     path("", include("deftmail.web.urls")),

@@ -20,6 +20,8 @@ from deftmail.domains.testing import make_domain
 from deftmail.kit.middleware import limit_of
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.testing import make_mailbox
+from deftmail.sending.actions import block
+from deftmail.sending.reviews.actions import appeal
 from deftmail.tenants.actions import create_api_key
 from deftmail.tenants.models import Membership
 from deftmail.tenants.policies import SCOPES
@@ -115,7 +117,18 @@ def _objects(cast: Cast) -> dict[str, Any]:
     with tenant_tx(cast.acme.pk):
         key, _raw = create_api_key(actor=cast.owner.actor, name="routes", scopes=["domains:read"])
     member = Membership.objects.get(user=cast.user.user)
-    return {"domain_id": domain.pk, "mailbox_id": mailbox.pk, "key_id": key.pk, "member_id": member.pk}
+    with tenant_tx(cast.acme.pk):
+        stopped = block(tenant_id=cast.acme.pk, kind="review", reason="Somebody complained.", mailbox=mailbox)
+    case = appeal(actor=cast.owner.actor, block_id=stopped.pk, text="It was our newsletter.")
+    return {
+        "domain_id": domain.pk,
+        "mailbox_id": mailbox.pk,
+        "key_id": key.pk,
+        "member_id": member.pk,
+        "block_id": stopped.pk,
+        "case_id": case.pk,
+        "company_id": cast.acme.pk,
+    }
 
 
 def _object_routes() -> list[Route]:

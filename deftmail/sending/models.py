@@ -118,3 +118,64 @@ class Block(Stamped):
         if self.mail_user is not None:
             return self.mail_user.email
         return self.domain.domain if self.domain is not None else ""
+
+
+class ReviewCase(Stamped):
+    """A company asks a person of ours to look: at a block (`appeal`), or for more than its limits allow (`more`)."""
+
+    class Kind(models.TextChoices):
+        APPEAL = "appeal", _("Appeal")
+        MORE = "more", _("Request for more")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Waiting")
+        RELEASED = "released", _("Granted")
+        REFUSED = "refused", _("Refused")
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    block = models.ForeignKey(
+        Block, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_constraint=False
+    )
+    mail_user = models.ForeignKey(
+        MailUser, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_constraint=False
+    )
+    wanted = models.IntegerField(null=True, blank=True, help_text="Recipients a day from one mailbox, when asked for.")
+    text = models.TextField(help_text="Why, in the company's words.")
+    opened_by = models.CharField(max_length=255, help_text="Who asked, in words that outlive the person's row.")
+    answer = models.TextField(blank=True, default="", help_text="What the company is told.")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        db_table = "review_cases"
+        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(kind="appeal", block__isnull=False) | models.Q(kind="more", block__isnull=True),
+                name="review_cases_appeal_names_block",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="open", decided_at__isnull=True)
+                | (~models.Q(state="open") & models.Q(decided_at__isnull=False)),
+                name="review_cases_decided",
+            ),
+            models.UniqueConstraint(
+                fields=("block",), condition=models.Q(state="open"), name="review_cases_one_open_per_block"
+            ),
+            models.UniqueConstraint(
+                fields=("tenant",),
+                condition=models.Q(state="open", kind="more"),
+                name="review_cases_one_open_request",
+            ),
+        )
+        indexes = (models.Index(fields=("state", "created_at"), name="idx_review_cases_queue"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.opened_by}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for a person."""
+        return self.state == self.State.OPEN

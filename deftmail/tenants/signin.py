@@ -118,7 +118,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Owners and admins land in the console, users in their mail, who lost his address in his account."""
         actor = actor_of(request)
         if actor is None:
-            return "/"
+            return reverse("office:cases") if request.user.is_operator else "/"  # type: ignore[union-attr]
         if request.user.former_email:  # type: ignore[union-attr]
             return reverse("tenants:account")
         try:

@@ -310,7 +310,9 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
     """How much of a limit is used; speaks up at 80 and 95 %. limit None: unlimited. unit `bytes` writes sizes."""
     share = 0.0 if limit is None else used / limit if limit else 1.0
     write = (
-        words.size if unit == "bytes" else lambda number: f"{formats.number_format(number)}{' ' + unit if unit else ''}"
+        words.size
+        if unit == "bytes"
+        else lambda number: f"{formats.number_format(number, force_grouping=True)}{' ' + unit if unit else ''}"
     )
     tone, note = "brand", ""
     if limit is not None and share >= 1:

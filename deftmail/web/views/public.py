@@ -28,6 +28,8 @@ def landing(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     if actor is not None:
         return redirect("web:overview" if actor.can(Action.CONSOLE_VIEW) else "webmail:index")
+    if request.user.is_authenticated and request.user.is_operator:
+        return redirect("office:cases")
     try:
         plans = [shown(plan) for plan in plans_on_sale()]
     except DATABASE_AWAY:  # the front page stays up; only the price table is missing

@@ -1,0 +1,1 @@
+"""What the office reads. Across companies only in `system`."""
