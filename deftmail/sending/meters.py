@@ -11,6 +11,7 @@ import redis
 from django.utils.formats import date_format
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deftmail.domains.models import Domain
 from deftmail.mailboxes.models import MailUser
@@ -36,6 +37,16 @@ class Shown:
     @property
     def maximum(self) -> int | None:
         return self.meter.maximum
+
+    @property
+    def near(self) -> bool:
+        """Whether it is time to speak up."""
+        return self.meter.percent >= NEAR
+
+    @property
+    def short(self) -> str:
+        """Its name where there is little room."""
+        return str(_SHORT[self.meter.name])
 
     @property
     def line(self) -> str:
@@ -99,6 +110,13 @@ def sentence(decision: Decision) -> str:
     )
 
 
+_SHORT = {
+    "mailbox_day": gettext_lazy("Sent in 24 hours"),
+    "mailbox_hour": gettext_lazy("Sent in an hour"),
+    "mailbox_minute": gettext_lazy("Sent in a minute"),
+    "first_day": gettext_lazy("New recipients"),
+    "domain_day": gettext_lazy("Your whole domain"),
+}
 _WHAT = {
     "mailbox_day": lambda: _("recipients in 24 hours for this mailbox"),
     "mailbox_hour": lambda: _("recipients an hour for this mailbox"),

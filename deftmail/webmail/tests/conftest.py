@@ -34,6 +34,8 @@ from deftmail.jmap.testing import FakeJmap
 from deftmail.kit.conf import conf
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
+from deftmail.sending import counters
+from deftmail.sending.limits import ALLOWED
 from deftmail.webmail.access import Mail
 
 PATIENCE = 60.0
@@ -63,6 +65,14 @@ class Desk:
     def call(self, view: Any, request: Any, **kwargs: Any) -> Any:
         """Run a view without sign-in and limits: these have tests of their own."""
         return view.__wrapped__.__wrapped__(request, self.mail, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_used(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the stack nothing is used of any limit, and nobody is asked."""
+    if request.node.get_closest_marker("servers") is None:
+        monkeypatch.setattr(counters, "peek", lambda _address, _recipients: ALLOWED)
+        monkeypatch.setattr(counters, "usage_of_mailbox", lambda _mailbox: [])
 
 
 @pytest.fixture

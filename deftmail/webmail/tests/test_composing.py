@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,13 @@ from django import forms
 
 from deftmail.jmap import Email, SendRefused, SendUnknown
 from deftmail.kit import ratelimit
+from deftmail.sending import counters
+from deftmail.sending.decisions import Code
+from deftmail.sending.limits import Decision, Meter
 from deftmail.webmail import composing, sendonce, undo
 from deftmail.webmail.composing import Attached, ComposeForm
 from deftmail.webmail.tests.conftest import Desk
-from deftmail.webmail.views import compose
+from deftmail.webmail.views import compose, folders
 
 MEI = {"name": "Mei Tanaka", "email": "mei@north.example"}
 ME = {"name": "Anna Keller", "email": "anna@acme.test"}
@@ -241,3 +245,84 @@ def test_undo_restores_each_message_to_its_own_places_and_marks(desk: Desk) -> N
 def test_without_redis_mail_still_leaves() -> None:
     with sendonce.alone("x@acme.test"):
         pass
+
+
+class TestALimit:
+    """What the door would say is said at the button, and what was written is kept."""
+
+    def limited(self, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[tuple[str, list[str]]]:
+        asked: list[tuple[str, list[str]]] = []
+        values: dict[str, Any] = {
+            "code": Code.LATER,
+            "reason": "limit-mailbox_day",
+            "sentence": "Limit reached.",
+            "limit": "mailbox_day",
+            "used": 50,
+            "maximum": 50,
+            "frees_at": datetime(2030, 1, 2, 3, 4, tzinfo=UTC),
+        }
+
+        def peek(address: str, recipients: list[str]) -> Decision:
+            asked.append((address, recipients))
+            return Decision(**(values | changes))
+
+        monkeypatch.setattr(counters, "peek", peek)
+        return asked
+
+    def test_stops_at_the_button_and_keeps_the_draft(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = self.limited(monkeypatch)
+        answer = post(desk, to="Mei <Mei@North.Example>", cc="bo@north.example")
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert (
+            "Not sent: 50 of 50 recipients in 24 hours for this mailbox are used. Room again at 2 Jan, 03:04." in page
+        )
+        assert "kept in Drafts" in page
+        assert asked[0] == ("anna@acme.test", ["mei@north.example", "bo@north.example"])
+        drafts = [each for each in desk.fake.emails.values() if "$draft" in each["keywords"]]
+        assert len(drafts) == 1
+        assert f'name="draft_id" value="{drafts[0]["id"]}"' in page
+
+    def test_too_many_at_once_says_that_waiting_does_not_help(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.limited(monkeypatch, code=Code.REFUSE, frees_at=None, maximum=50)
+        assert "The limit is 50 recipients in 24 hours for this mailbox: send to fewer at once." in (
+            post(desk).content.decode()
+        )
+
+    def test_a_block_says_what_the_door_says(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.limited(
+            monkeypatch, reason="blocked-mailbox", limit="", sentence="Sending from anna@acme.test is stopped."
+        )
+        assert "Not sent: Sending from anna@acme.test is stopped." in post(desk).content.decode()
+
+    def test_what_cannot_be_asked_is_left_to_the_door(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.limited(monkeypatch, reason="unavailable", limit="")
+        assert post(desk).status_code == 200
+
+    def test_a_composer_that_opens_on_a_block_says_so(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.limited(monkeypatch, reason="blocked-mailbox", limit="", sentence="Sending is stopped until 14:00.")
+        request = desk.request("get", "/mail/compose", **{"HX-Request": "true"})
+        page = desk.call(compose.compose, request).content.decode()
+        assert "Sending is stopped until 14:00." in page
+
+    def test_the_foot_shows_the_day_and_speaks_up_at_80_per_cent(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frees = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+        for hour, words, silent in ((5, "20 of 50", "left, more from"), (43, "43 of 50", "20 of 50")):
+            found = [Meter("mailbox_day", 20, 50, frees), Meter("mailbox_hour", hour, 50, frees)]
+            monkeypatch.setattr(counters, "usage_of_mailbox", lambda _mailbox, found=found: found)
+            page = desk.call(folders.folder_list, desk.request("get", "/mail/folders")).content.decode()
+            assert words in page
+            assert silent not in page
+
+    def test_a_meter_that_cannot_be_read_is_left_out(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(_mailbox: Any) -> Any:
+            raise counters.CountersAway
+
+        monkeypatch.setattr(counters, "usage_of_mailbox", away)
+        page = desk.call(folders.folder_list, desk.request("get", "/mail/folders"))
+        assert page.status_code == 200
+        assert "Sent in" not in page.content.decode()

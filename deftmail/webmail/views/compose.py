@@ -16,7 +16,7 @@ from deftmail.jmap.errors import TooLarge as JmapTooLarge
 from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
 from deftmail.mailboxes.models import MailUser
-from deftmail.webmail import composing, listing, sendonce, undo
+from deftmail.webmail import composing, listing, sending, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
 from deftmail.webmail.errors import TooLarge
@@ -49,6 +49,14 @@ def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
 def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> bool:
     """Hand the message over. A refusal stays on the form and the draft in its folder; nothing typed is lost."""
     data = form.cleaned_data
+    if why := sending.why_not(mail, (*message.to, *message.cc, *message.bcc)):
+        # Answered here, before the engine tries: the words are whole, and the draft is where it can be found.
+        draft = mail.account.save_draft(message, replaces=data["draft_id"] or None)
+        _keep_draft(request, form, draft.id)
+        form.add_error(
+            None, _("Not sent: %(why)s") % {"why": why.rstrip(".") + "."} + " " + _("Your message is kept in Drafts.")
+        )
+        return False
     try:
         with sendonce.alone(message.message_id):
             sent = mail.account.send(
@@ -229,6 +237,7 @@ def _show(
         or reverse("webmail:folder", args=["inbox"]),
         "show_cc": bool(data.get("cc") or data.get("bcc")),
         "stopped": mail.mailbox.status == MailUser.Status.SUSPENDED,
+        "held": sending.why_not(mail) if request.method != "POST" else "",
         "title": form["subject"].value() or _("New message"),
     }
     if is_fragment(request):
@@ -237,6 +246,7 @@ def _show(
     context |= {
         "folders": listing.links(folders),
         "quota": folders.quota,
+        "sent": sending.meter_of(mail),
         "folder_name": context["title"],
         "list_url": reverse("webmail:folder", args=["inbox"]),
         "pane": "reading",

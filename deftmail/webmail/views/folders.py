@@ -15,7 +15,7 @@ from deftmail.jmap.errors import SetFailed
 from deftmail.kit.confirm import ConfirmForm, confirm_page
 from deftmail.kit.errors import NotFound
 from deftmail.kit.htmx import redirect, toast
-from deftmail.webmail import listing
+from deftmail.webmail import listing, sending
 from deftmail.webmail.access import Mail, mail_view
 
 
@@ -41,6 +41,7 @@ def folder_list(request: HttpRequest, mail: Mail) -> HttpResponseBase:
         "folder_name": _("Folders"),
         "list_url": reverse("webmail:folder", args=["inbox"]),
         "quota": folders.quota,
+        "sent": sending.meter_of(mail),
         "rows": [],
         "pane": "folders",
     }
@@ -145,6 +146,7 @@ def _form(request: HttpRequest, mail: Mail, form: FolderForm, title: str, submit
         "submit": submit,
         "folders": listing.links(folders),
         "quota": folders.quota,
+        "sent": sending.meter_of(mail),
         "folder_name": title,
         "list_url": reverse("webmail:folder", args=["inbox"]),
         "pane": "reading",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from deftmail.jmap import Conversation, ConversationPage, JmapError
 from deftmail.kit.errors import NotFound
 from deftmail.kit.htmx import is_fragment, redirect
-from deftmail.webmail import listing, reading
+from deftmail.webmail import listing, reading, sending
 from deftmail.webmail.access import Mail, mail_view
 
 
@@ -61,6 +61,7 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
         "q": asked.get("q", ""),
         "view": urlencode(query),
         "quota": page.quota,
+        "sent": sending.meter_of(mail),
         "pane": "list",
         "move_targets": listing.targets(page.folders, key),
         "thread_id": current,
@@ -154,6 +155,7 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
         "rows": [],
         "searching": True,
         "quota": folders.quota,
+        "sent": sending.meter_of(mail),
         "pane": "list",
     }
 
