@@ -44,6 +44,9 @@ class MailUser(Stamped, Synced):
         null=True, blank=True, help_text="Since when no room is left: mail waits a week from here, then it is refused."
     )
     quota_told = models.SmallIntegerField(default=0, help_text="Per cent of the quota its people were last told of.")
+    sending_told_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its people were last told that a sending limit is near."
+    )
     last_login_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

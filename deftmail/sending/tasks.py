@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.urls import reverse
 from procrastinate.contrib.django import app
 
 from deftmail.kit.jobs import MAIL_RETRY
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.mailboxes.models import MailUser
+from deftmail.mailboxes.pages import shown_address
+from deftmail.sending import meters
+from deftmail.sending.actions.warn import warn_near
 from deftmail.sending.models import Block, ReviewCase
+from deftmail.sending.selectors import system
 
 
 @app.task(retry=MAIL_RETRY)
@@ -32,3 +39,37 @@ def tell_of_case_job(tenant_id: str, case_id: str, to: str) -> None:
     if case is None:
         return
     send_mail_to(to, "review_decided", {"case": case, "path": reverse("sending:meter")})
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(queueing_lock="sending-near")
+def tell_who_is_near(timestamp: int = 0) -> None:
+    """Every five minutes: tell who used 80 % of a day's limit, once a day for each mailbox."""
+    near: dict[tuple[UUID, UUID], list[str]] = {}
+    for tenant_id, mailbox_id, name, _used, _maximum in system.near_limit():
+        near.setdefault((tenant_id, mailbox_id), []).append(name)
+    for (tenant_id, mailbox_id), names in near.items():
+        with tenant_tx(tenant_id):
+            warn_near(tenant_id, mailbox_id, sorted(names))
+
+
+@app.task(retry=MAIL_RETRY)
+def tell_of_limit_job(tenant_id: str, mailbox_id: str, names: list[str], to: str) -> None:
+    """Mail `sending_near` to one address, with the figures of this moment; nothing about a deleted mailbox."""
+    with tenant_tx(tenant_id):
+        rows = MailUser.objects.select_related("tenant").filter(tenant_id=tenant_id, pk=mailbox_id)
+        mailbox = rows.first()
+        if mailbox is None:
+            return
+        company = mailbox.tenant
+    shown = (meters.of_mailboxes(company, [mailbox]) or {}).get(mailbox.pk, {})
+    lines = [(shown[name].meter.label, shown[name]) for name in names if name in shown]
+    if not lines:
+        raise OSError("the counters cannot be read now")  # tried again as every mail job is
+    context = {
+        "address": shown_address(mailbox),
+        "lines": lines,
+        "is_own": to == mailbox.email,
+        "path": reverse("sending:door" if to == mailbox.email else "sending:meter"),
+    }
+    send_mail_to(to, "sending_near", context)

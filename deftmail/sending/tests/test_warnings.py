@@ -1,0 +1,115 @@
+"""Who is told at 80 % of a day's limit: the person and the owners, once a day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.utils.timezone import now
+
+from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.kit.tenancy import tenant_tx
+from deftmail.mailboxes.models import MailUser
+from deftmail.mailboxes.testing import make_mailbox
+from deftmail.sending import counters, tasks
+from deftmail.sending.actions.warn import warn_near
+from deftmail.sending.counters import CountersAway
+from deftmail.sending.models import RateLimit
+from deftmail.tenants.testing import make_company, run_jobs
+
+HOUR = timedelta(hours=1)
+
+
+def use(mailbox: MailUser, *hours: int, ago: int = 0) -> None:
+    """`hours[i]` recipients in the hour i hours before `ago` hours ago, as the mirror holds them."""
+    top = now().replace(minute=0, second=0, microsecond=0)
+    with tenant_tx(mailbox.tenant_id):
+        for back, count in enumerate(hours, start=ago):
+            begins = top - back * HOUR
+            RateLimit.objects.create(
+                tenant_id=mailbox.tenant_id,
+                mail_user=mailbox,
+                limit_type="mailbox_day",
+                hour=begins,
+                current_count=count,
+                max_limit=1000,
+                reset_at=begins + 25 * HOUR,
+            )
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "system", "owner"])
+class TestTheWalk:
+    @pytest.fixture
+    def acme(self, db):
+        return make_company("Acme", "olive@acme-signup.example")
+
+    @pytest.fixture
+    def alice(self, acme):
+        return make_mailbox(make_domain(acme.tenant, "acme.test", active=True), "alice")
+
+    def test_tells_the_person_and_the_owner_at_80_per_cent_once_a_day(self, acme, alice):
+        use(alice, 500, 299)
+        tasks.tell_who_is_near()
+        assert waiting_jobs(tasks.tell_of_limit_job) == []
+        use(alice, 1, ago=2)
+        tasks.tell_who_is_near()
+        told = [(job["to"], job["names"]) for job in waiting_jobs(tasks.tell_of_limit_job)]
+        assert told == [("alice@acme.test", ["mailbox_day"]), (acme.email, ["mailbox_day"])]
+        tasks.tell_who_is_near()
+        assert len(waiting_jobs(tasks.tell_of_limit_job)) == 2
+        with tenant_tx(acme.tenant.pk):
+            MailUser.objects.filter(pk=alice.pk).update(sending_told_at=now() - 24 * HOUR)
+        tasks.tell_who_is_near()
+        assert len(waiting_jobs(tasks.tell_of_limit_job)) == 4
+
+    def test_what_left_the_window_does_not_count(self, acme, alice):
+        use(alice, 900, ago=26)
+        tasks.tell_who_is_near()
+        assert waiting_jobs(tasks.tell_of_limit_job) == []
+
+    def test_an_unlimited_company_is_never_near(self, acme, alice):
+        with tenant_tx(acme.tenant.pk):
+            acme.tenant.recipients_per_mailbox_day = None
+            acme.tenant.save(update_fields=["recipients_per_mailbox_day"])
+        use(alice, 5000)
+        tasks.tell_who_is_near()
+        assert waiting_jobs(tasks.tell_of_limit_job) == []
+
+
+@pytest.mark.django_db
+class TestTheMail:
+    @pytest.fixture
+    def alice(self, cast):
+        return make_mailbox(make_domain(cast.acme, "acme.test", active=True), "alice")
+
+    def warn(self, mailbox: MailUser) -> None:
+        with tenant_tx(mailbox.tenant_id):
+            assert warn_near(mailbox.tenant_id, mailbox.pk, ["mailbox_day"])
+
+    def test_says_what_is_used_and_what_to_do(self, cast, alice, monkeypatch):
+        frees = int(now().timestamp()) + 3600
+        monkeypatch.setattr(counters, "run", lambda _call: [1, 0, 0, 0, 0, 850, frees, 0, 0, 0, 0, 0, 0, 0, 0])
+        self.warn(alice)
+        assert run_jobs(tasks.tell_of_limit_job) == 2
+        by_person = {message.to[0]: message for message in mail.outbox}
+        assert by_person["alice@acme.test"].subject == "alice@acme.test is near its sending limit"
+        assert "850 of 1000 used, 150 left, more from" in by_person["alice@acme.test"].body
+        assert "change your password now" in by_person["alice@acme.test"].body
+        assert "request it on the page" in by_person[cast.owner.email].body
+
+    def test_waits_for_counters_that_are_away(self, alice, monkeypatch):
+        def away(_call):
+            raise CountersAway
+
+        monkeypatch.setattr(counters, "run", away)
+        with pytest.raises(OSError, match="counters"):
+            tasks.tell_of_limit_job(str(alice.tenant_id), str(alice.pk), ["mailbox_day"], "alice@acme.test")
+        assert mail.outbox == []
+
+    def test_of_a_deleted_mailbox_is_not_written(self, cast, alice):
+        self.warn(alice)
+        with tenant_tx(cast.acme.pk):
+            alice.delete()
+        assert run_jobs(tasks.tell_of_limit_job) == 2
+        assert mail.outbox == []
