@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 from redis.asyncio import Redis
@@ -28,12 +28,31 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 WAITING_AT_MOST = 2000
 """Calls that may wait for Redis; twice the connections Postfix may have."""
-REPLAYED = 60.0
-"""Seconds of own charges that are repeated to a Redis that was killed: as long as its file may lag, and a burst."""
-REPLAYED_AT_MOST = 50_000
+REPLAYED = 10.0
+"""Seconds of own charges that are repeated to a Redis that came back: longer than its file and the mirror lag."""
+REPLAYED_AT_MOST = 20_000
+NO_LONGER_NEEDED = 120
+"""Seconds the record of a charge is kept once its message has arrived: as long as it might be repeated."""
 
 _SCRIPTS = {"charge": script.CHARGE, "give_back": script.GIVE_BACK}
 _Call = tuple[str, list[Any], "asyncio.Future[Any]"]
+
+
+class _Charge(NamedTuple):
+    """What was charged, packed: thousands are kept."""
+
+    at: float
+    subject: Subject
+    digests: tuple[int, ...]
+    unnamed: int
+    queue_id: str
+    followed: bool
+
+    def words(self) -> list[Any]:
+        call = script.call(
+            self.subject, self.digests, queue_id=self.queue_id, unnamed=self.unnamed, followed=self.followed
+        )
+        return [len(call.keys), *call.keys, *call.args]
 
 
 class Limiter:
@@ -51,7 +70,13 @@ class Limiter:
         self._sender: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[object] | None = None
         self._run_id = ""
-        self._recent: deque[tuple[float, list[Any]]] = deque()
+        self._recent: deque[_Charge] = deque()
+        self._mirrored_at = 0.0
+        self._filled = False
+
+    def mirrored(self, began: float) -> None:
+        """PostgreSQL knows every charge made before `began` (monotonic seconds)."""
+        self._mirrored_at = began
 
     async def look(self, subject: Subject, recipients: Sequence[str], unnamed: int = 0) -> Decision:
         """What `charge` would say, charging nothing."""
@@ -65,14 +90,20 @@ class Limiter:
 
     async def give_back(self, queue_id: str) -> bool:
         """Undo a charge; False when there is none."""
-        key = script.charge_key(queue_id)
-        self._recent = deque(entry for entry in self._recent if entry[1][4] != key)  # else a replay would redo it
-        return bool(await self._ask("give_back", [1, key]))
+        # Else a replay would do it anew.
+        self._recent = deque(charge for charge in self._recent if charge.queue_id != queue_id)
+        return bool(await self._ask("give_back", [1, script.charge_key(queue_id)]))
 
     async def settled(self, queue_ids: Sequence[str]) -> None:
         """These have arrived in the queue; nothing is to be given back any more."""
-        if queue_ids:
-            await self._redis.zrem(script.OPEN, *(script.charge_key(each) for each in queue_ids))
+        if not queue_ids:
+            return
+        keys = [script.charge_key(each) for each in queue_ids]
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zrem(script.OPEN, *keys)
+        for key in keys:
+            pipe.expire(key, NO_LONGER_NEEDED)
+        await pipe.execute()
 
     async def open_charges(self) -> list[str]:
         """Queue ids that were charged and of which nothing more is known (of an earlier gate)."""
@@ -94,9 +125,9 @@ class Limiter:
         asked = len(recipients) + unnamed
         if not asked:
             return ALLOWED
-        digests = counters.digests_of(recipients)
-        call = script.call(subject, digests, queue_id=queue_id, unnamed=unnamed, followed=followed)
-        words = [len(call.keys), *call.keys, *call.args]
+        digests = tuple(counters.digests_of(recipients))
+        charge = _Charge(time.monotonic(), subject, digests, unnamed, queue_id, followed)
+        words = charge.words()
         answer = await self._ask("charge", words)
         if answer[0] == -1:
             await self._fill()
@@ -104,7 +135,8 @@ class Limiter:
             if answer[0] == -1:
                 raise RedisError("empty again")
         if queue_id and answer[0] == 1:
-            self._remember(words)
+            self._recent.append(charge)
+            self._forget_old()
         return script.read(answer, subject, asked, facts.help_url())
 
     # One round trip for all that wait
@@ -155,21 +187,19 @@ class Limiter:
             self._shas[name] = await self._redis.script_load(text)
         run_id = str((await self._redis.info("server"))["run_id"])
         self._forget_old()
-        if self._recent and await self._redis.exists(script.ALIVE):
+        # One that was killed still knows which it had; one that was filled has what the mirror had seen.
+        repeated = [charge for charge in self._recent if not self._filled or charge.at >= self._mirrored_at]
+        if repeated and await self._redis.exists(script.ALIVE):
             pipe = self._redis.pipeline(transaction=False)
-            for _at, words in self._recent:
-                pipe.execute_command("EVALSHA", self._shas["charge"], *words)
+            for charge in repeated:
+                pipe.execute_command("EVALSHA", self._shas["charge"], *charge.words())
             await pipe.execute(raise_on_error=False)
-            log.warning("charges_repeated", count=len(self._recent))
-        self._run_id = run_id
-
-    def _remember(self, words: list[Any]) -> None:
-        self._recent.append((time.monotonic(), words))
-        self._forget_old()
+            log.warning("charges_repeated", count=len(repeated))
+        self._run_id, self._filled = run_id, False
 
     def _forget_old(self) -> None:
         before = time.monotonic() - REPLAYED
-        while self._recent and (self._recent[0][0] < before or len(self._recent) > REPLAYED_AT_MOST):
+        while self._recent and (self._recent[0].at < before or len(self._recent) > REPLAYED_AT_MOST):
             self._recent.popleft()
 
     async def _fill(self) -> None:
@@ -182,7 +212,7 @@ class Limiter:
             raise
         except Exception as error:
             raise RedisError(f"cannot be filled: {type(error).__name__}") from error
-        self._run_id = ""  # greet again: repeats what the mirror has not seen
+        self._run_id, self._filled = "", True  # greet again: repeats what the mirror has not seen
 
     def _fail(self, error: Exception) -> None:
         while self._waiting:

@@ -102,6 +102,7 @@ class Follower:
         self._queue_command = queue_command
         self._clock = clock
         self._open: dict[str, float] = {}
+        self._heard_at = float("-inf")
 
     @property
     def open_now(self) -> int:
@@ -110,7 +111,7 @@ class Follower:
 
     def charged(self, queue_id: str) -> None:
         """A message was charged (or may have been: the answer was lost)."""
-        if len(self._open) < OPEN_AT_MOST:
+        if self._reader is not None and len(self._open) < OPEN_AT_MOST:
             self._open[queue_id] = self._clock()
 
     async def run(self) -> None:
@@ -136,7 +137,10 @@ class Follower:
         if self._reader is None:
             return
         arrived, rejected = [], []
-        for line in await asyncio.to_thread(self._reader.lines):
+        lines = await asyncio.to_thread(self._reader.lines)
+        if lines:
+            self._heard_at = self._clock()
+        for line in lines:
             if (found := _ARRIVED.search(line)) is not None:
                 arrived.append(found.group(1).decode())
             elif (found := _REJECTED.search(line)) is not None:
@@ -151,7 +155,8 @@ class Follower:
         await self._settle_silent()
 
     async def _settle_silent(self) -> None:
-        before = self._clock() - SETTLE_AFTER
+        # Silence says something only in a log that speaks: smtpd tells at least of the end of that very connection.
+        before = min(self._clock() - SETTLE_AFTER, self._heard_at)
         silent = [queue_id for queue_id, at in self._open.items() if at < before]
         if not silent:
             return

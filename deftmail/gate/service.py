@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import structlog
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 10.0
 """Seconds that open questions get to be answered after SIGTERM."""
-MIRROR_EVERY = 5.0
+MIRROR_EVERY = 3.0
 """Seconds between two looks at what was charged and is not in PostgreSQL yet."""
 _BACKLOG = 512
 
@@ -105,8 +106,10 @@ class Gate:
         while True:
             await asyncio.sleep(MIRROR_EVERY)
             try:
+                began = time.monotonic()
                 while await self._readers.run(on_connection, mirror) >= counters.MIRRORED_AT_ONCE:
                     pass
+                self._limiter.mirrored(began)
             except (Busy, *AWAY) as error:
                 log.warning("counters_not_mirrored", error=type(error).__name__)
             except Exception:

@@ -199,13 +199,17 @@ def waiting_for_mirror(at_most: int = MIRRORED_AT_ONCE) -> list[tuple[str, float
     oldest first. Raises redis.RedisError."""
     client = ratelimit.client()
     dirty = cast("list[tuple[bytes, float]]", client.zrange(script.DIRTY, 0, at_most - 1, withscores=True))
-    pipe = client.pipeline(transaction=False)
+    pipe = client.pipeline(transaction=True)
     for member, _stamp in dirty:
         whose, _tenant, pk = member.decode().split("|")
         pipe.hgetall(script.mailbox_key(pk) if whose == "m" else script.domain_key(pk))
+    pipe.exists(script.ALIVE)
+    *found, alive = pipe.execute()
+    if not alive:  # it has just lost its data: nothing there is not "nothing used"
+        return []
     return [
         (member.decode(), stamp, {field.decode(): int(count) for field, count in buckets.items()})
-        for (member, stamp), buckets in zip(dirty, pipe.execute(), strict=True)
+        for (member, stamp), buckets in zip(dirty, found, strict=True)
     ]
 
 

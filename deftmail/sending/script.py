@@ -21,8 +21,8 @@ from deftmail.sending.limits import ALLOWED, LIMITS, Decision, Limit, Meter, Sub
 ALIVE, OPEN, DIRTY = "snd:alive", "snd:open", "snd:dirty"
 KNOWN_AT_MOST = 5000
 """Recipients remembered of one mailbox; beyond, some at random are forgotten and count as new once more."""
-CHARGE_KEPT = 3600
-"""Seconds a charge can be given back or repeated without effect."""
+CHARGE_KEPT, SIMULATED_KEPT = 1800, 120
+"""Seconds a charge can be given back, and repeated without effect; short for what nobody waits for in the queue."""
 
 
 def _lua(limit: Limit) -> str:
@@ -135,7 +135,7 @@ if charging and cost > 0 then
   if surplus > 0 then redis.call('SPOP', KEYS[3], surplus) end
   redis.call('HSET', KEYS[4], 'entries', table.concat(entries, '\\n'), 'known', KEYS[3],
              'fresh', table.concat(fresh, ' '), 'm', ARGV[5], 'd', ARGV[6])
-  redis.call('EXPIRE', KEYS[4], CHARGE_KEPT)
+  redis.call('EXPIRE', KEYS[4], ARGV[4] == '1' and CHARGE_KEPT or SIMULATED_KEPT)
   if ARGV[4] == '1' then redis.call('ZADD', 'snd:open', now, KEYS[4]) end
   redis.call('ZADD', 'snd:dirty', stamp, ARGV[5], stamp, ARGV[6])
 end
@@ -143,6 +143,7 @@ return answer
 """.replace("DEFINED", ", ".join(map(_lua, LIMITS)))
     .replace("KNOWN_AT_MOST", str(KNOWN_AT_MOST))
     .replace("CHARGE_KEPT", str(CHARGE_KEPT))
+    .replace("SIMULATED_KEPT", str(SIMULATED_KEPT))
 )
 """KEYS: mailbox, domain, known, charge. ARGV: mode, now ('' for Redis' clock), cost, 1 when its arrival in the queue
 is watched, the mailbox and the domain as the mirror names them, the maximum of each limit (-1: unlimited), digests.
