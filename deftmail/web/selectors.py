@@ -12,6 +12,8 @@ from deftmail.domains.selectors import domains_of
 from deftmail.kit.models import SyncState
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.selectors import mailboxes, needs_recovery_address
+from deftmail.sending.pages import BlockLine, block_lines
+from deftmail.sending.selectors import active_blocks
 from deftmail.tenants.access import company_of
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Plan, Tenant
@@ -44,6 +46,7 @@ class Overview:
     broken: list[MailUser]
     needs_recovery: bool
     degraded: list[Domain] = field(default_factory=list)
+    blocks: list[BlockLine] = field(default_factory=list)
 
     @property
     def first_domain(self) -> Domain | None:
@@ -79,6 +82,7 @@ def overview(actor: Actor) -> Overview:
         ],
         broken=[row for row in notable if row.sync_state == SyncState.FAILED],
         needs_recovery=actor.user_id is not None and needs_recovery_address(actor.tenant_id, actor.user_id),
+        blocks=block_lines(active_blocks(actor.tenant_id)[:SHOWN], []),
         degraded=[domain for domain in domains if domain.degraded_since is not None],
     )
 

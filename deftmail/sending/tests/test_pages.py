@@ -101,6 +101,11 @@ class TestTheMeter:
                       "Only sending is stopped", url("appeal", stopped.pk)):  # fmt: skip
             assert words in page
 
+    def test_a_block_is_told_on_the_overview(self, cast, stopped):
+        page = text_of(cast.owner.client.get(reverse("web:overview")))
+        for words in ("Sending from alice@acme.test is stopped", "A recipient complained.", url("meter")):
+            assert words in page
+
     def test_searches_and_pages(self, cast, used, domain):
         for number in range(27):
             make_mailbox(domain, f"box{number:02}")

@@ -316,9 +316,10 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
     )
     tone, note = "brand", ""
     if limit is not None and share >= 1:
-        tone, note = "bad", _("Full")
+        tone, note = "bad", _("Full") if unit == "bytes" else _("All used")
     elif share >= 0.95:
-        tone, note = "bad", _("Almost full: %d %% used") % int(share * 100)
+        tone = "bad"
+        note = (_("Almost full: %d %% used") if unit == "bytes" else _("%d %% used")) % int(share * 100)
     elif share >= 0.8:
         tone, note = "warn", _("%d %% used") % int(share * 100)
     value = (

@@ -137,8 +137,8 @@ def test_breadcrumb_marks_where_one_is() -> None:
     [
         (10, 100, "brand", "10 of 100"),
         (80, 100, "warn", "80 % used"),
-        (96, 100, "bad", "Almost full"),
-        (100, 100, "bad", "Full"),
+        (96, 100, "bad", "96 % used"),
+        (100, 100, "bad", "All used"),
         (7, None, "brand", "no limit"),
     ],
 )
@@ -150,7 +150,8 @@ def test_meter_speaks_up_near_the_limit(used: int, limit: int | None, tone: str,
 
 
 def test_meter_of_a_limit_of_zero_is_full() -> None:
-    assert "Full" in render('{% meter 0 0 label="Mailboxes" %}')
+    assert "All used" in render('{% meter 0 0 label="Mailboxes" %}')
+    assert "Full" in render('{% meter 0 0 label="Storage" unit="bytes" %}')
 
 
 def test_card_escapes_its_title_and_keeps_its_content() -> None:

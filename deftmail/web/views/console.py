@@ -43,7 +43,7 @@ def overview(request: HttpRequest, actor: Actor) -> HttpResponse:
             "company": found.company,
             "company_name": found.company.company_name,
             "steps": [] if found.is_set_up else steps(found),
-            "alerts": bool(found.degraded or found.broken or found.full or found.needs_recovery),
+            "alerts": bool(found.blocks or found.degraded or found.broken or found.full or found.needs_recovery),
         },
     )
 
