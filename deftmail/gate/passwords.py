@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import hmac
 import secrets
@@ -198,6 +199,7 @@ class PasswordChecker:
             await asyncio.wait(self._recording, timeout=2)
 
 
+@functools.lru_cache(maxsize=1024)  # a mailbox that sends is named several times a message
 def canonical(text: str) -> str:
     """A login as `mail_users.email` writes it: lower case, domain in A-labels; text that is no address is kept as it
     is (cut), finds nobody and is counted like any other."""

@@ -299,8 +299,9 @@ class PolicyServer:
                 try:
                     verdict = await self._decider.decide(attributes)
                     writer.write(encode_action(verdict.reply or _allowed(attributes)))
-                    async with asyncio.timeout(WRITE_WITHIN):
-                        await writer.drain()
+                    if writer.transport.get_write_buffer_size():  # it did not take all at once
+                        async with asyncio.timeout(WRITE_WITHIN):
+                            await writer.drain()
                 finally:
                     self._deciding -= 1
             if parser.is_between_requests:

@@ -116,7 +116,7 @@ def usage_of_mailboxes(mailboxes: Sequence[MailUser]) -> dict[UUID, list[Meter]]
     try:
         pipe = ratelimit.client().pipeline(transaction=False)
         for subject in subjects:
-            call = script.call(subject, [])
+            call = script.call(subject, [], meters=True)
             lua(keys=call.keys, args=call.args, client=pipe)
         answers = pipe.execute() if subjects else []
     except redis.RedisError as error:
@@ -148,7 +148,7 @@ def _domain_subject(domain: Domain) -> Subject:
 
 def _meters(subject: Subject) -> list[Meter]:
     try:
-        return script.read_meters(run(script.call(subject, [])), subject)
+        return script.read_meters(run(script.call(subject, [], meters=True)), subject)
     except redis.RedisError as error:
         raise CountersAway from error
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import redis
 from django.utils.formats import date_format
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
@@ -15,9 +14,9 @@ from django.utils.translation import gettext_lazy
 
 from deftmail.domains.models import Domain
 from deftmail.mailboxes.models import MailUser
-from deftmail.sending import counters, script
+from deftmail.sending import counters
 from deftmail.sending.counters import CountersAway
-from deftmail.sending.limits import LIMITS, Decision, Meter, Subject
+from deftmail.sending.limits import Decision, Meter
 from deftmail.tenants.models import Tenant
 
 NEAR = 80
@@ -78,24 +77,22 @@ def fullest(meters: Iterable[Meter]) -> Shown | None:
 
 def of_mailboxes(company: Tenant, mailboxes: Sequence[MailUser]) -> dict[UUID, dict[str, Shown]] | None:
     """The meters of a page of mailboxes of one company; None while they are not known."""
-    return _read(company, [(row.pk, str(row.pk), str(row.domain_id)) for row in mailboxes])
+    for row in mailboxes:
+        row.tenant = company  # known already: not one query for each
+    try:
+        return {pk: by_name(found) for pk, found in counters.usage_of_mailboxes(mailboxes).items()}
+    except CountersAway:
+        return None
 
 
 def of_domains(company: Tenant, domains: Sequence[Domain]) -> dict[UUID, dict[str, Shown]] | None:
     """The meters of domains of one company; None while they are not known."""
-    return _read(company, [(row.pk, "none", str(row.pk)) for row in domains])
-
-
-def _read(company: Tenant, keys: list[tuple[UUID, str, str]]) -> dict[UUID, dict[str, Shown]] | None:
-    maxima = tuple(getattr(company, limit.column) for limit in LIMITS)
-    found: dict[UUID, dict[str, Shown]] = {}
+    for row in domains:
+        row.tenant = company
     try:
-        for pk, mailbox_id, domain_id in keys:
-            subject = Subject(str(company.pk), mailbox_id, domain_id, maxima, frozenset())
-            found[pk] = by_name(script.read_meters(counters.run(script.call(subject, [])), subject))
-    except (redis.RedisError, CountersAway):
+        return {row.pk: by_name(counters.usage_of_domain(row)) for row in domains}
+    except CountersAway:
         return None
-    return found
 
 
 def sentence(decision: Decision) -> str:

@@ -43,7 +43,7 @@ if not now then
 end
 local charging = ARGV[1] == 'charge'
 local cost = tonumber(ARGV[3])
-if charging and redis.call('EXISTS', KEYS[4]) == 1 then return {1, 0, 0, 0, 0} end
+if charging and redis.call('EXISTS', KEYS[4]) == 1 then return {1} end
 local base = 6 + #limits
 local first, fresh = 0, {}
 if cost > 0 then
@@ -139,6 +139,7 @@ if charging and cost > 0 then
   if ARGV[4] == '1' then redis.call('ZADD', 'snd:open', now, KEYS[4]) end
   redis.call('ZADD', 'snd:dirty', stamp, ARGV[5], stamp, ARGV[6])
 end
+if ARGV[1] ~= 'meters' then return {1} end
 return answer
 """.replace("DEFINED", ", ".join(map(_lua, LIMITS)))
     .replace("KNOWN_AT_MOST", str(KNOWN_AT_MOST))
@@ -147,8 +148,9 @@ return answer
 )
 """KEYS: mailbox, domain, known, charge. ARGV: mode, now ('' for Redis' clock), cost, 1 when its arrival in the queue
 is watched, the mailbox and the domain as the mirror names them, the maximum of each limit (-1: unlimited), digests.
-Answers -1 for a Redis without data, else: allowed, refusing limit, when it frees, first-time recipients, now, and then
-used and oldest per limit."""
+Answers -1 for a Redis without data and a bare 1 for what is allowed (a long answer costs Python more than the decision
+costs Redis); else, and for meters: allowed, refusing limit, when it frees, first-time recipients, now, and then used
+and oldest per limit."""
 
 GIVE_BACK = """
 redis.call('ZREM', 'snd:open', KEYS[1])
@@ -212,9 +214,10 @@ def call(
     queue_id: str = "",
     unnamed: int = 0,
     followed: bool = True,
+    meters: bool = False,
     now: int | None = None,
 ) -> Call:
-    """A run of the script: with a `queue_id` it charges, without it only looks.
+    """A run of the script: with a `queue_id` it charges, without it only looks; `meters` asks for every counter.
 
     unnamed: recipients whose addresses are not known; each counts as new. followed: whether the message's arrival in
     the queue is watched. now: a clock for tests
@@ -226,7 +229,7 @@ def call(
         charge_key(queue_id),
     ]
     args: list[str | int] = [
-        "charge" if queue_id else "look",
+        "meters" if meters else "charge" if queue_id else "look",
         "" if now is None else now,
         len(digests) + unnamed,
         int(followed),
@@ -239,9 +242,9 @@ def call(
 
 def read(answer: Sequence[int], subject: Subject, asked: int, link: str) -> Decision:
     """The decision in an answer of the script (not of -1)."""
-    allowed, refusing, frees, first = answer[:4]
-    if allowed:
+    if answer[0]:
         return ALLOWED
+    _allowed, refusing, frees, first = answer[:4]
     limit = LIMITS[refusing - 1]
     return over(
         limit,

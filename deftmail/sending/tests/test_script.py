@@ -40,7 +40,9 @@ def charge(who, count, *, now=NOW, queue_id="", start=0):
 
 
 def look(who, *, now=NOW):
-    return {meter.name: meter for meter in script.read_meters(counters.run(script.call(who, [], now=now)), who)}
+    return {
+        meter.name: meter for meter in script.read_meters(counters.run(script.call(who, [], meters=True, now=now)), who)
+    }
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
