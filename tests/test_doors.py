@@ -7,6 +7,7 @@ import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -135,6 +136,18 @@ def test_a_disabled_mailbox_keeps_or_refuses_what_arrives(shop: Shop):
         assert code == 550
         assert "no longer accepts mail" in said
     assert shop.signs_in()
+
+
+def test_mail_for_a_full_mailbox_waits_a_week_and_is_then_refused(shop: Shop):
+    full = {"quota_mb": 1, "used_bytes": 2 * 1024 * 1024}
+    for days, expected in ((0, 450), (6, 450), (8, 550)):
+        since = datetime.now(UTC) - timedelta(days=days)
+        with shop.with_columns("mail_users", **full, full_since=since):
+            code, said = shop.receive()
+            assert code == expected, said
+            assert "full" in said
+            assert shop.send()[0] == 250, "only receiving waits"
+    assert shop.receive()[0] == 250
 
 
 @pytest.mark.parametrize("status", ["suspended", "cancelled"])

@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
-import redis
 from django.core.cache import cache
 from django.urls import reverse
 
 from deftmail.domains.testing import make_domain
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox, make_mailbox_person
 from deftmail.sending import actions, counters
+from deftmail.sending.counters import CountersAway
+from deftmail.sending.limits import LIMITS, Meter
 from deftmail.sending.models import ReviewCase
+from deftmail.tenants.models import Tenant
 from deftmail.tenants.testing import make_member, set_columns
 
 pytestmark = pytest.mark.django_db
 
-NOON = 1_800_000_000
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 
 
 class Counters:
-    """The script's answer without Redis: recipients of 24 hours by the key of the mailbox or domain."""
+    """Counters without Redis: recipients of 24 hours by mailbox or domain."""
 
     def __init__(self) -> None:
-        self.used: dict[str, int] = {}
+        self.used: dict[Any, int] = {}
         self.away = False
 
-    def run(self, call):
+    def meters(self, row: Any, company: Tenant) -> list[Meter]:
         if self.away:
-            raise redis.ConnectionError
-        mailbox, domain = (self.used.get(key, 0) for key in call.keys[:2])
-        day = [mailbox, NOON if mailbox else 0]
-        shared = [domain, NOON if domain else 0]
-        return [1, 0, 0, 0, NOON, *day, *day, 0, 0, 0, 0, *shared]
+            raise CountersAway
+        found = []
+        for limit in LIMITS:
+            used = self.used.get(row.pk, 0) if limit.name.endswith("day") else 0
+            found.append(Meter(limit.name, used, getattr(company, limit.column), NOON if used else None))
+        return found
+
+    def usage_of_mailboxes(self, mailboxes: list[MailUser]) -> dict[Any, list[Meter]]:
+        return {row.pk: self.meters(row, row.tenant) for row in mailboxes}
+
+    def usage_of_domain(self, domain: Any) -> list[Meter]:
+        return [meter for meter in self.meters(domain, domain.tenant) if meter.name == "domain_day"]
 
 
 @pytest.fixture
 def used(monkeypatch):
     fake = Counters()
-    monkeypatch.setattr(counters, "run", fake.run)
+    monkeypatch.setattr(counters, "usage_of_mailboxes", fake.usage_of_mailboxes)
+    monkeypatch.setattr(counters, "usage_of_domain", fake.usage_of_domain)
     return fake
 
 
@@ -80,7 +94,7 @@ class TestTheDoor:
 
 class TestTheMeter:
     def test_shows_used_left_and_when_it_frees(self, cast, used, alice, domain):
-        used.used = {f"snd:m:{alice.pk}": 300, f"snd:d:{domain.pk}": 4100}
+        used.used = {alice.pk: 300, domain.pk: 4100}
         page = text_of(cast.admin.client.get(url("meter")))
         for words in ("alice@acme.test", "Alice Adams", "300 of 1,000", "700 left, more from", "4,100 of 5,000"):
             assert words in page

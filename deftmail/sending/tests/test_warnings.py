@@ -15,6 +15,7 @@ from deftmail.mailboxes.testing import make_mailbox
 from deftmail.sending import counters, tasks
 from deftmail.sending.actions.warn import warn_near
 from deftmail.sending.counters import CountersAway
+from deftmail.sending.limits import Meter
 from deftmail.sending.models import RateLimit
 from deftmail.tenants.testing import make_company, run_jobs
 
@@ -88,8 +89,8 @@ class TestTheMail:
             assert warn_near(mailbox.tenant_id, mailbox.pk, ["mailbox_day"])
 
     def test_says_what_is_used_and_what_to_do(self, cast, alice, monkeypatch):
-        frees = int(now().timestamp()) + 3600
-        monkeypatch.setattr(counters, "run", lambda _call: [1, 0, 0, 0, 0, 850, frees, 0, 0, 0, 0, 0, 0, 0, 0])
+        near = [Meter("mailbox_day", 850, 1000, now() + HOUR), Meter("first_day", 3, 500)]
+        monkeypatch.setattr(counters, "usage_of_mailboxes", lambda rows: {row.pk: near for row in rows})
         self.warn(alice)
         assert run_jobs(tasks.tell_of_limit_job) == 2
         by_person = {message.to[0]: message for message in mail.outbox}
@@ -99,10 +100,10 @@ class TestTheMail:
         assert "request it on the page" in by_person[cast.owner.email].body
 
     def test_waits_for_counters_that_are_away(self, alice, monkeypatch):
-        def away(_call):
+        def away(_rows):
             raise CountersAway
 
-        monkeypatch.setattr(counters, "run", away)
+        monkeypatch.setattr(counters, "usage_of_mailboxes", away)
         with pytest.raises(OSError, match="counters"):
             tasks.tell_of_limit_job(str(alice.tenant_id), str(alice.pk), ["mailbox_day"], "alice@acme.test")
         assert mail.outbox == []
