@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
@@ -11,7 +12,7 @@ from deftmail.kit.conf import conf
 from deftmail.sending import counters
 from deftmail.sending.limits import Meter
 from deftmail.sending.selectors.system import mailbox_by_address
-from deftmail.sending.simulate import simulate
+from deftmail.sending.simulate import PATIENCE, simulate
 
 
 class Command(BaseCommand):
@@ -68,9 +69,14 @@ class Command(BaseCommand):
         mailbox = mailbox_by_address(address)
         if mailbox is None:
             return None
-        try:
-            meters = counters.usage_of_mailbox(mailbox)
-        except counters.CountersAway as error:
-            raise CommandError("Redis does not answer: what is used is not known") from error
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                meters = counters.usage_of_mailbox(mailbox)
+                break
+            except counters.CountersAway as error:
+                if time.monotonic() > deadline:
+                    raise CommandError("Redis does not answer: what is used is not known") from error
+                time.sleep(0.2)
         full = [meter for meter in meters if meter.left is not None and meter.left < recipients]
         return full[0] if full else meters[0]
