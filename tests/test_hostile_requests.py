@@ -38,8 +38,14 @@ NAMES = [
     "reply",
     "draft",
     "purpose",
+    "state",
+    "mailbox",
 ]
 FIELDS = [
+    "text",
+    "wanted",
+    "mailbox",
+    "reason",
     "confirm",
     "name",
     "company_name",

@@ -215,7 +215,7 @@ QUERIES = {
     "create_mailbox": 35,
     "change_mailbox": 25,
     "set_mailbox_password": 25,
-    "delete_mailbox": 24,
+    "delete_mailbox": 25,  # one look each for counters, blocks and review cases that go with it
 }
 
 
