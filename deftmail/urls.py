@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("deftmail.tenants.urls")),
     path("", include("deftmail.domains.urls")),
     path("", include("deftmail.mailboxes.urls")),
+    path("engine/", include("deftmail.gate.urls")),
     path("mail/", include("deftmail.webmail.urls")),
     path("", include("deftmail.api.urls")),
     path("", include("deftmail.web.urls")),
