@@ -23,10 +23,11 @@ class Purpose(StrEnum):
 
 
 def secret_for(purpose: Purpose) -> str:
-    """256 bits as URL-safe text, the same in every process of the installation."""
+    """256 bits as URL-safe text, the same in every process of the installation. Begins with letters: a mail server may
+    take text that begins with `$`, `{` or `_` for a hash."""
     key = conf.secret_key.get_secret_value().encode()
     digest = hmac.digest(key, b"deftmail engine secret: " + purpose.encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return "dm" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def fingerprint(secret: str) -> str:

@@ -64,6 +64,9 @@ class Conf(BaseSettings):
     stalwart_api_key: SecretStr = Field(
         SecretStr(""), description="Key of the service account; `deftmail engine setup stalwart` issues it."
     )
+    stalwart_callback_url: str = Field(
+        "", description="Origin at which Stalwart reaches the web for its hook and reports; empty: the base URL."
+    )
     stalwart_account: str = Field("", description="Address of the service account, as the set-up named it.")
     smtp_system: str = Field("127.0.0.1:2525", description="host:port that takes the product's own mail.")
 

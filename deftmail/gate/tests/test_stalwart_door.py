@@ -185,6 +185,6 @@ def test_who_serves_people_adds_to_the_reports_and_reads_none():
 def test_secrets_differ_by_purpose_and_their_fingerprints_show_nothing():
     secrets = {secret_for(purpose) for purpose in Purpose}
     assert len(secrets) == len(Purpose)
-    assert all(len(secret) == 43 for secret in secrets)
+    assert all(len(secret) == 45 for secret in secrets)
     assert fingerprint(secret_for(Purpose.HOOK)) not in secret_for(Purpose.HOOK)
     assert secret_for(Purpose.HOOK) == secret_for(Purpose.HOOK)

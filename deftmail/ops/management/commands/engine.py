@@ -1,4 +1,4 @@
-"""`deftmail engine health|reconcile|conformance`: is the mail server well, as we said, and as the port promises?"""
+"""`deftmail engine …`: set the mail server up; is it well, as we said, and as the port promises?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from deftmail.engine.conformance import CASES, run_all
 from deftmail.engine.errors import EngineError
 from deftmail.engine.registry import engine, world_of
 from deftmail.kit.conf import conf
-from deftmail.ops import drift
+from deftmail.ops import drift, enginesetup
 
 HELP = """Look after the mail engine of this installation (DEFTMAIL_ENGINE).
 
+  deftmail engine setup stalwart …       take a Stalwart to what we need (--help)
+  deftmail engine doctor                 what is wrong, one line each
   deftmail engine health                 does every part answer?
   deftmail engine reconcile              compare domains, DKIM keys, mailboxes and quotas with the database
   deftmail engine reconcile --repair     and make the engine agree
@@ -36,6 +38,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
+        setup = actions.add_parser(
+            "setup", help="take an engine to what we need", description=enginesetup.SETUP_HELP,
+            formatter_class=RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        enginesetup.add_setup_arguments(setup)
+        doctor = actions.add_parser("doctor", help="say what is wrong with the engine")
         health = actions.add_parser("health", help="ask every part of the engine")
         reconcile = actions.add_parser("reconcile", help="compare the engine with the database")
         reconcile.add_argument(
@@ -50,12 +58,17 @@ class Command(BaseCommand):
         )
         conformance = actions.add_parser("conformance", help="run the engine port's cases")
         conformance.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
-        for action in (health, reconcile, conformance):
+        for action in (setup, doctor, health, reconcile, conformance):
             action.add_argument("--json", action="store_true", help="machine-readable lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "setup":
+                    enginesetup.run_setup(options, self.stdout)
+                    well = True
+                case "doctor":
+                    well = enginesetup.run_doctor(options["json"], self.stdout)
                 case "health":
                     well = self._health(options["json"])
                 case "reconcile":
