@@ -21,6 +21,10 @@ def build(name: str) -> MailEngine:
         from deftmail.engine.drivers.cyrus.driver import CyrusEngine
 
         return ObservedEngine(CyrusEngine.from_conf())
+    if name == "stalwart":
+        from deftmail.engine.drivers.stalwart.driver import StalwartEngine
+
+        return ObservedEngine(StalwartEngine.from_conf())
     if name == "fake":
         from deftmail.engine.drivers.fake.driver import FakeEngine
 
@@ -40,6 +44,10 @@ def world_of(name: str) -> World:
 
         fake = FakeEngine()
         return FakeWorld(ObservedEngine(fake), fake)
+    if name == "stalwart-fake":
+        from deftmail.engine.drivers.stalwart.fake.world import fake_world
+
+        return fake_world()
     raise ValueError(f"no engine driver is called {name!r}")
 
 
