@@ -51,7 +51,8 @@ def read_question(body: bytes) -> Question:
     """The question of a hook call. Raises Malformed."""
     whole = _object(body)
     context, envelope = _mapping(whole, "context"), _mapping(whole, "envelope")
-    client, sasl, queue = _mapping(context, "client"), _mapping(context, "sasl"), _mapping(whole, "queue")
+    client, sasl = _mapping(context, "client"), _mapping(context, "sasl")
+    queue = _mapping(context, "queue") or _mapping(whole, "queue")
     stage = _text(context, "stage")
     if not stage:
         raise Malformed("no stage")

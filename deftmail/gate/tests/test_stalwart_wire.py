@@ -39,6 +39,13 @@ def test_a_submission_by_jmap_names_the_mailbox_and_the_message():
     assert question.queue_id == "342115993446777856"  # the same number as in the reports, there in decimal
 
 
+def test_the_message_is_named_in_the_context_or_beside_it():
+    outside = {name: value for name, value in BY_JMAP.items() if name != "queue"}
+    inside = {**outside, "context": {**BY_JMAP["context"], "queue": BY_JMAP["queue"]}}
+    assert read_question(json.dumps(inside).encode()).queue_id == "342115993446777856"
+    assert read_question(json.dumps(outside).encode()).queue_id == ""
+
+
 def test_a_connection_with_a_port_is_submission_and_one_without_a_login_comes_from_outside():
     context = {**BY_JMAP["context"], "client": {"ip": "192.0.2.7", "port": 40000}}
     assert read_question(json.dumps({**BY_JMAP, "context": context}).encode()).door is Door.SUBMISSION
