@@ -1,4 +1,4 @@
-"""A Stalwart (in memory) that our set-up set up asks our web over HTTP before mail leaves, and reports what became of it."""
+"""A Stalwart (in memory), prepared by our set-up, asks our web over HTTP before mail leaves, reports its delivery."""
 
 from __future__ import annotations
 
