@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deftmail.engine.conformance.sending import SendingWorld
 from deftmail.engine.conformance.world import World
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.port import MailEngine
@@ -49,6 +50,16 @@ def world_of(name: str) -> World:
 
         return fake_world()
     raise ValueError(f"no engine driver is called {name!r}")
+
+
+def stalwart_world(url: str, admin: str, *, smtp: str, imap: str | None, sink: str | None, listen: str) -> SendingWorld:
+    """A world on the Stalwart at `url`, prepared with its administrator (`user:password`). `finish` undoes that.
+
+    Raises EngineError when the server cannot be prepared, ValueError for what is not HOST:PORT.
+    """
+    from deftmail.engine.drivers.stalwart.doors import real_world
+
+    return real_world(url, admin, smtp=smtp, imap=imap, sink=sink, listen=listen)
 
 
 def engine() -> MailEngine:

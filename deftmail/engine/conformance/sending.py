@@ -70,8 +70,9 @@ class SendingWorld(World):
             time.sleep(0.2)
         return True
 
-    def finish(self) -> None:
-        """Take away what the run as a whole made."""
+    def finish(self) -> list[str]:
+        """Take away what the run as a whole made; what could not be, in words."""
+        return []
 
     @abstractmethod
     def account(self, address: str) -> MailAccount:

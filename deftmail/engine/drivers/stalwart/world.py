@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 from deftmail.engine.conformance.listener import Listener
@@ -50,23 +50,25 @@ class StalwartWorld(SendingWorld):
         *,
         sink: str | None = None,
         listen: str = "127.0.0.1",
-        tidy: Callable[[], None] = lambda: None,
+        tidy: Callable[[], list[str]] = list,
     ) -> None:
         """sink: address of a mailbox elsewhere; listen: the address of this machine that the server can reach;
-        tidy: takes away what was made for the run."""
+        tidy: takes away what was made for the run and gives what could not be."""
         super().__init__(ObservedEngine(driver))
         self.driver = driver
         self.remote_recipient = sink
         self._doors = doors
+        self._client = JmapClient(driver.transport)
         self._listen = listen
         self._tidy = tidy
         doors.bind(self)
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         self._doors.close()
-        with suppress(EngineError):
-            self._tidy()
+        self._client.close()
+        troubles = self._tidy()
         self.engine.close()
+        return troubles
 
     # mail in
 
@@ -104,7 +106,8 @@ class StalwartWorld(SendingWorld):
 
     def _raise_if_deferred(self, address: str) -> None:
         management = self.driver.management
-        for queued in management.find("QueuedMessage", {"to": address}):
+        [newest] = management.ask([("x:QueuedMessage/query", {"limit": 100})])
+        for queued in management.get("QueuedMessage", newest.get("ids") or []):
             recipients = queued.get("recipients") or {}
             status: Object = (recipients.get(address) or {}).get("status") or {}
             if status.get("@type") in {"TemporaryFailure", "PermanentFailure"}:
@@ -118,7 +121,8 @@ class StalwartWorld(SendingWorld):
         return self._account(address)
 
     def _account(self, address: str) -> MailAccount:
-        return MailAccount(self.engine.jmap_access(address), client=JmapClient(self.driver.transport))
+        self._client.memory.clear()
+        return MailAccount(self.engine.jmap_access(address), client=self._client)
 
     def subjects(self, address: str) -> dict[str, list[str]]:
         account = self._account(address)

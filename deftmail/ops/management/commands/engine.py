@@ -9,11 +9,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from deftmail.engine.conformance import CASES, run_all
 from deftmail.engine.errors import EngineError
-from deftmail.engine.registry import engine, world_of
-from deftmail.kit.conf import conf
-from deftmail.ops import drift, enginesetup
+from deftmail.engine.registry import engine
+from deftmail.ops import drift, engineconformance, enginesetup
 
 HELP = """Look after the mail engine of this installation (DEFTMAIL_ENGINE).
 
@@ -56,8 +54,11 @@ class Command(BaseCommand):
             metavar="NAME",
             help="erase this mailbox or domain, with its mail, if no row stands for it; may be given again",
         )
-        conformance = actions.add_parser("conformance", help="run the engine port's cases")
-        conformance.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
+        conformance = actions.add_parser(
+            "conformance", help="run the engine port's cases", description=engineconformance.HELP,
+            formatter_class=RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        engineconformance.add_arguments(conformance)
         for action in (setup, doctor, health, reconcile, conformance):
             action.add_argument("--json", action="store_true", help="machine-readable lines")
 
@@ -74,7 +75,7 @@ class Command(BaseCommand):
                 case "reconcile":
                     well = self._reconcile(options)
                 case _:
-                    well = self._conformance(options["case"], options["json"])
+                    well = engineconformance.run(options, self.stdout)
         except EngineError as error:
             raise CommandError(f"The engine could not be asked: {error}", returncode=2) from error
         if not well:
@@ -124,22 +125,6 @@ class Command(BaseCommand):
             if any(item.kind in drift.EXTRA for item in left):
                 self.stdout.write("Extras are kept until they are named: --delete-extra NAME")
         return not left
-
-    def _conformance(self, names: list[str], as_json: bool) -> bool:
-        unknown = set(names) - {case.name for case in CASES}
-        if unknown:
-            raise CommandError(f"No such case: {', '.join(sorted(unknown))}")
-        world = world_of(conf.engine)
-        passed = failed = 0
-        for result in run_all(world.engine, world, set(names)):
-            passed, failed = passed + (not result.problem), failed + bool(result.problem)
-            if as_json:
-                self.stdout.write(json.dumps({**asdict(result), "ok": not result.problem}))
-            else:
-                self.stdout.write(f"{'FAILED' if result.problem else 'ok':6} {result.name} {result.problem}".rstrip())
-        total = {"engine": world.engine.name, "cases": passed + failed, "passed": passed, "failed": failed}
-        self.stdout.write(json.dumps(total) if as_json else f"{passed} of {passed + failed} cases passed")
-        return failed == 0
 
 
 def _plain(item: drift.Drift) -> dict[str, Any]:
