@@ -42,7 +42,7 @@ class _Submission:
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         session.pair = (data.login.decode(), data.password.decode())
-        return AuthResult(success=self.fake.signs_in(*session.pair))
+        return AuthResult(success=self.fake.signs_in(*session.pair), handled=False)
 
     async def handle_DATA(  # noqa: N802 -- aiosmtpd's name
         self, server: Any, session: Any, envelope: Any

@@ -88,7 +88,7 @@ class RealDoors:
                 if login is not None and not offers:
                     raise AssertionError(f"{host}:{port} offers no sign-in: give --smtp the submission listener")
                 if login is not None:
-                    smtp.login(*login)
+                    self._sign_in(smtp, *login)
                 smtp.sendmail(sender, [recipient], content)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = error.recipients[recipient]
@@ -99,6 +99,15 @@ class RealDoors:
             raise DeliveryRefused(text_, temporary=error.smtp_code < 500) from error
         except smtplib.SMTPServerDisconnected as error:
             raise DeliveryRefused(f"the server hung up: {error}", temporary=True) from error
+
+    @staticmethod
+    def _sign_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
+        if "PLAIN" not in smtp.esmtp_features["auth"].upper().split():
+            smtp.login(user, password)
+            return
+        # One attempt: `login` goes on with other mechanisms after a refusal, and servers make each of them wait.
+        smtp.user, smtp.password = user, password
+        smtp.auth("PLAIN", smtp.auth_plain)
 
     @staticmethod
     def _connected(host: str, port: int) -> smtplib.SMTP:
