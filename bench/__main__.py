@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from bench import api, gate, policy, webmail
+from bench import api, gate, policy, stalwart, webmail
 from bench.figures import Figure
 from bench.stack import running
 
 START = "stack.second_start_s"
-ROOMS: tuple[ModuleType, ...] = (webmail, api, gate, policy)
+ROOMS: tuple[ModuleType, ...] = (webmail, api, gate, policy, stalwart)
 NAMES = (*(name for room in ROOMS for name in room.NAMES), START)
 
 

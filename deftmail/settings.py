@@ -214,6 +214,7 @@ WHITENOISE_MAX_AGE = 3600 if _local else 31536000
 WHITENOISE_AUTOREFRESH = conf.mode == "local"  # else a rebuilt file is served with the old length
 
 PROCRASTINATE_IMPORT_PATHS = [
+    "deftmail.engine.tasks",
     "deftmail.domains.tasks",
     "deftmail.mailboxes.tasks",
     "deftmail.tenants.tasks",

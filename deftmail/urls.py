@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("deftmail.mailboxes.urls")),
     path("", include("deftmail.sending.urls")),
     path("office/", include("deftmail.sending.office.urls")),
+    path("engine/", include("deftmail.gate.urls")),
     path("mail/", include("deftmail.webmail.urls")),
     path("", include("deftmail.api.urls")),
     path("", include("deftmail.web.urls")),

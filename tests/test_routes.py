@@ -61,6 +61,7 @@ ROUTES = routes()
 # Public on purpose: what a guest must be able to open.
 PUBLIC = (
     "ops:",
+    "gate:",  # the mail server's own door: a secret instead of a session, tested in deftmail/gate/tests
     "account_",
     "tenants:signup",
     "tenants:address_confirm",  # a link from a mail; the token is the proof

@@ -84,6 +84,8 @@ def test_the_issues_figures_are_all_there():
         "gate.login_cached_ms",
         "gate.login_uncached_ms",
         "stack.second_start_s",
+        "engine.stalwart_bulk_s",
+        "engine.stalwart_requests_per_mailbox",
     }
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deftmail.engine.conformance.sending import SendingWorld
 from deftmail.engine.conformance.world import World
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.port import MailEngine
@@ -21,6 +22,10 @@ def build(name: str) -> MailEngine:
         from deftmail.engine.drivers.cyrus.driver import CyrusEngine
 
         return ObservedEngine(CyrusEngine.from_conf())
+    if name == "stalwart":
+        from deftmail.engine.drivers.stalwart.driver import StalwartEngine
+
+        return ObservedEngine(StalwartEngine.from_conf())
     if name == "fake":
         from deftmail.engine.drivers.fake.driver import FakeEngine
 
@@ -40,7 +45,21 @@ def world_of(name: str) -> World:
 
         fake = FakeEngine()
         return FakeWorld(ObservedEngine(fake), fake)
+    if name == "stalwart-fake":
+        from deftmail.engine.drivers.stalwart.fake.world import fake_world
+
+        return fake_world()
     raise ValueError(f"no engine driver is called {name!r}")
+
+
+def stalwart_world(url: str, admin: str, *, smtp: str, imap: str | None, sink: str | None, listen: str) -> SendingWorld:
+    """A world on the Stalwart at `url`, prepared with its administrator (`user:password`). `finish` undoes that.
+
+    Raises EngineError when the server cannot be prepared, ValueError for what is not HOST:PORT.
+    """
+    from deftmail.engine.drivers.stalwart.doors import real_world
+
+    return real_world(url, admin, smtp=smtp, imap=imap, sink=sink, listen=listen)
 
 
 def engine() -> MailEngine:

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from deftmail.engine.port import DkimKeySpec, DomainSpec, MailboxSpec, MailboxState
 
-CHEAP_HASH = "$2b$04$" + "a" * 53
-"""Shaped like bcrypt; no password matches it."""
+CHEAP_HASH = "$2b$10$wu9/slRqqh2xvNRG.pzZbe7sDCUxeJTMdn2v279X4jy5C2IJQ.G1G"
+"""A whole bcrypt hash: an engine that knows the shape must know this one. No password matches it."""
 
 
 @functools.cache

@@ -16,8 +16,15 @@ _POSTFIX = re.compile(r"<[^<>]{0,320}>: [A-Z][A-Za-z -]{1,40} rejected: ")
 _AFTER_BODY = re.compile(r"\s*(?:354\s|end data with|start mail input)", re.IGNORECASE)
 
 
+# How Stalwart words an answer of its own SMTP side, whatever the type it gives the error.
+_STALWART = re.compile(r"Server rejected [A-Z-]{4,10}: (?=[245]\d\d[ -])")
+
+
 def explain(error: SetError, draft_id: str | None) -> SendRefused | SendUnknown:
     """The exception for a submission that was not created."""
+    by_stalwart = _STALWART.match(error.description)
+    if by_stalwart is not None:
+        return _smtp(error.description[by_stalwart.end() :], draft_id)
     match error.type:
         case "smtpProtocolError":
             return _smtp(error.description, draft_id)

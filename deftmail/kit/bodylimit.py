@@ -20,6 +20,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LIMITS: tuple[tuple[str, int], ...] = (
     ("/api/", 64 * 1024),
     ("/mail/compose", 27 * 1024 * 1024),  # 25 MB of attachments and the form around them
+    ("/engine/stalwart/hook", 64 * 1024 * 1024),  # a message of 40 MB as a JSON string
+    ("/engine/", 8 * 1024 * 1024),  # what happened in a second
     ("/", 2 * 1024 * 1024),
 )
 

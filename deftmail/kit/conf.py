@@ -52,7 +52,7 @@ class Conf(BaseSettings):
     )
     support_email: str = Field("support@deftmail.test", description="Shown where a person needs a human.")
 
-    engine: Literal["cyrus", "fake"] = Field("cyrus", description="The mail engine driver.")
+    engine: Literal["cyrus", "stalwart", "fake"] = Field("cyrus", description="The mail engine driver.")
     cyrus_jmap_socket: str = Field("", description="Unix socket of Cyrus' HTTP service; empty: use the URL.")
     cyrus_jmap_url: str = Field("http://localhost", description="Origin of Cyrus' JMAP service.")
     cyrus_jwt_key: SecretStr = Field(SecretStr(""), description="base64 of the HMAC key Cyrus reads for bearer tokens.")
@@ -60,6 +60,14 @@ class Conf(BaseSettings):
     cyrus_admin_user: str = Field("cyrus", description="Cyrus administrator.")
     cyrus_admin_password: SecretStr = Field(SecretStr(""), description="Password of the Cyrus administrator.")
     cyrus_lmtp: str = Field("127.0.0.1:2003", description="host:port of Cyrus' LMTP service.")
+    stalwart_url: str = Field("http://127.0.0.1:8080", description="Origin of Stalwart's HTTP service (0.16 or newer).")
+    stalwart_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of the service account; `deftmail engine setup stalwart` issues it."
+    )
+    stalwart_callback_url: str = Field(
+        "", description="Origin at which Stalwart reaches the web for its hook and reports; empty: the base URL."
+    )
+    stalwart_account: str = Field("", description="Address of the service account, as the set-up named it.")
     smtp_system: str = Field("127.0.0.1:2525", description="host:port that takes the product's own mail.")
 
     imap: str = Field("127.0.0.1:143", description="IMAP with STARTTLS as shown to people.")

@@ -52,6 +52,8 @@ LIMITS: dict[str, Limit] = {
         Limit("api_read", 1200, 60, 300),
         Limit("api_write", 600, 60, 120),
         Limit("probe", 600, 60, 100),  # /healthz, /metrics
+        Limit("engine", 12000, 60, 2000),  # the mail server's questions and reports: one of each message
+        Limit("engine_failures", 30, 900, 30, guard=True),  # wrong secrets at the mail server's door, of one address
         Limit("account_failures", 10, 900, 10, guard=True),  # wrong passwords of one account, any address
         Limit("address_failures", 30, 900, 30, guard=True),  # wrong passwords from one address, any account
     )

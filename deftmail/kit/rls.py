@@ -35,6 +35,9 @@ TABLES_WITHOUT_POLICY = frozenset(
         "procrastinate_events",
         "procrastinate_periodic_defers",
         "procrastinate_workers",
+        # What the mail server reported, of everybody's mail in one stream: the company is found when it is read.
+        # The web may only add (`apply_grants`), jobs read as deftmail_system.
+        "engine_events",
     }
 )
 
@@ -85,6 +88,8 @@ def apply_grants(cursor: Any) -> None:
         REVOKE UPDATE, DELETE ON audit_logs FROM deftmail_app, deftmail_system;
         REVOKE INSERT, UPDATE, DELETE ON plans FROM deftmail_app;
         REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM deftmail_app, deftmail_system;
+        -- Everybody's deliveries: whoever serves people adds to them and reads none.
+        REVOKE SELECT, UPDATE, DELETE ON engine_events FROM deftmail_app;
         REVOKE ALL ON mta_domains, mta_mailboxes, mta_aliases, mta_sender_logins FROM deftmail_app;
         GRANT SELECT ON mta_domains, mta_mailboxes, mta_aliases, mta_sender_logins TO deftmail_mta;
         """

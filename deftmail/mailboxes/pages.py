@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from deftmail.engine.registry import engine
 from deftmail.kit.conf import conf
 from deftmail.kit.models import SyncState
 from deftmail.mailboxes.models import MailUser
@@ -34,11 +35,15 @@ class Server:
 
 @dataclass(frozen=True)
 class Programs:
-    """What any mail program asks for. The password is the mailbox's own."""
+    """What any mail program asks for. The password is the mailbox's own.
+
+    note: what this installation's mail server cannot do about passwords, in words; empty when it can
+    """
 
     user: str
     servers: tuple[Server, ...]
     others: tuple[Server, ...]
+    note: str
 
 
 def programs_for(mailbox: MailUser) -> Programs:
@@ -53,6 +58,9 @@ def programs_for(mailbox: MailUser) -> Programs:
             _server(gettext_lazy("Incoming mail (IMAP)"), conf.imap, "STARTTLS"),
             _server(gettext_lazy("Outgoing mail (SMTP)"), conf.submission, "STARTTLS"),
         ),
+        note=""
+        if engine().capabilities.app_passwords
+        else _("The mail server here has no passwords for single programs: each signs in with the mailbox's password."),
     )
 
 

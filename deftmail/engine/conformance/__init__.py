@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deftmail.engine.conformance import domains, mail, mailboxes
+from deftmail.engine.conformance import domains, mail, mailboxes, sending
+from deftmail.engine.conformance.sending import SendingWorld
 from deftmail.engine.conformance.world import World
 from deftmail.engine.port import MailEngine
 
 CaseFunction: TypeAlias = Callable[[MailEngine, World], None]
+SendingFunction: TypeAlias = Callable[[MailEngine, SendingWorld], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,17 @@ class Case:
     """A named promise of the port. `run` raises AssertionError, or an EngineError nobody expected."""
 
     name: str
-    function: CaseFunction
+    function: CaseFunction | SendingFunction
+    needs_sending: bool = False
+
+    def runs_in(self, world: World) -> bool:
+        """Has this world what the case needs?"""
+        return isinstance(world, SendingWorld) or not self.needs_sending
 
     def run(self, engine: MailEngine, world: World) -> None:
         """Run the case and take away what it made."""
         with world.cleaned():
-            self.function(engine, world)
+            self.function(engine, world)  # type: ignore[arg-type]  # runs_in has said so
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +44,20 @@ class Result:
     problem: str
 
 
-CASES: tuple[Case, ...] = tuple(
-    Case(function.__name__.replace("_", "-"), function) for function in (*domains.CASES, *mailboxes.CASES, *mail.CASES)
+def _cases(functions: Sequence[CaseFunction | SendingFunction], *, needs_sending: bool = False) -> list[Case]:
+    return [Case(function.__name__.replace("_", "-"), function, needs_sending) for function in functions]
+
+
+CASES: tuple[Case, ...] = (
+    *_cases((*domains.CASES, *mailboxes.CASES, *mail.CASES)),
+    *_cases(sending.CASES, needs_sending=True),
 )
 
 
 def run_all(engine: MailEngine, world: World, names: Collection[str] = ()) -> Iterator[Result]:
-    """Run every case, or those of `names`; one that fails does not stop the others."""
+    """Run every case this world has the means for, or those of `names`; one that fails does not stop the others."""
     for case in CASES:
-        if names and case.name not in names:
+        if (names and case.name not in names) or not case.runs_in(world):
             continue
         started = time.perf_counter()
         problem = ""

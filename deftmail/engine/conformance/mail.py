@@ -27,6 +27,7 @@ def one_mailbox_does_not_open_another(engine: MailEngine, world: World) -> None:
     world.deliver(alice.address, message("private"))
     assert not any(world.subjects(bob.address).values())
     assert world.reads_other(alice.address, alice.address), "the probe itself does not work"
+    # Where one key acts for all, an access is kept to its mailbox by the account it names.
     assert not world.reads_other(bob.address, alice.address), "one mailbox's access opens another"
 
 

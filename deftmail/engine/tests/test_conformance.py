@@ -10,7 +10,7 @@ from deftmail.engine.conformance import CASES, Case, Result, run_all
 from deftmail.engine.conformance.world import World
 from deftmail.engine.registry import world_of
 
-ENGINES = [pytest.param("fake"), pytest.param("cyrus", marks=pytest.mark.servers)]
+ENGINES = [pytest.param("fake"), pytest.param("stalwart-fake"), pytest.param("cyrus", marks=pytest.mark.servers)]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -22,6 +22,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_promise(case: Case, world: World) -> None:
+    if not case.runs_in(world):
+        pytest.skip("left to the gate and the MTA")
     case.run(world.engine, world)
 
 
@@ -38,7 +40,7 @@ def test_a_failing_case_is_reported_and_does_not_stop_the_others() -> None:
     world = world_of("fake")
     world.deliver = lambda address, content: None  # type: ignore[method-assign]  # an engine that loses mail
     results = {result.name: result for result in run_all(world.engine, world)}
-    assert len(results) == len(CASES)
+    assert len(results) == sum(case.runs_in(world) for case in CASES)
     lost = results["delivered-mail-is-read-by-its-mailbox"]
     assert isinstance(lost, Result)
     assert lost.problem.startswith("AssertionError")

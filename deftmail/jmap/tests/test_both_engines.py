@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from deftmail.jmap import Address, MethodFailed, Search, Segment, SetError
+from deftmail.jmap import Address, MethodFailed, OutgoingMessage, Search, Segment, SetError
 from deftmail.jmap.access import Access
 from deftmail.jmap.answers import read_query, read_set
-from deftmail.jmap.mailbox import read_folders
+from deftmail.jmap.mailbox import USUAL_ROLES, read_folders
 from deftmail.jmap.quota import Quota, read_quotas
 from deftmail.jmap.search import read_snippets
 from deftmail.jmap.session import SIEVE, parse_session
+from deftmail.jmap.testing import FakeJmap
 from deftmail.jmap.tests.support import STYLES, account_on, answering, loaded, recorded, session_object
 
 both = pytest.mark.parametrize("style", STYLES)
@@ -189,3 +190,36 @@ def test_submission_is_gone_when_only_the_account_lost_it() -> None:
     session = parse_session(data, Access("http://engine/jmap/", {}, "alice@rec.test"))
     assert session.capability_for("EmailSubmission") is None
     assert session.capability_for("Email") is not None
+
+
+def test_what_the_webmail_does_takes_as_many_requests_on_either() -> None:
+    counts = {}
+    for style in STYLES:
+        fake = FakeJmap(style, username="alice@rec.test")
+        for role in USUAL_ROLES:
+            fake.add_mailbox(role.title(), role)
+        for _ in range(3):
+            fake.add_email(thread="T1", subject="report", bodyValues={"1": {"value": "the report"}})
+        account = fake.account()
+        inbox = fake.role("inbox")
+        row = account.conversations(inbox, quota=True).rows[0]
+        account.conversation(row.thread_id)
+        account.search(Search("report"), quota=True)
+        ids = [id_ for id_, email in fake.emails.items() if email["threadId"] == row.thread_id]
+        account.mark_read(ids)
+        account.star(ids)
+        account.archive(ids, inbox)
+        account.trash(ids)
+        account.folders(quota=True)
+        letter = OutgoingMessage(
+            sender=Address("alice@rec.test"),
+            to=(Address("bob@rec.test"),),
+            subject="hello",
+            text="Hello.",
+            message_id="1.2@rec.test",
+        )
+        draft = account.save_draft(letter)
+        account.send(letter, replaces=draft.id)
+        account.sieve_put("keep;")
+        counts[style] = (fake.session_requests, len(fake.requests), [len(calls) for calls in fake.methods()])
+    assert counts["cyrus"] == counts["stalwart"]

@@ -347,3 +347,20 @@ def test_a_refused_connection_while_sending_is_not_an_unknown_outcome(monkeypatc
     with pytest.raises(EngineUnavailable) as caught:
         account.send(dataclasses.replace(_message(), message_id="2.abc@acme.test"))
     assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("type_", "stage", "kind", "temporary", "sentence"),
+    [
+        ("forbiddenToSend", "DATA: 550 5.7.1", "refused", False, "You have reached your limit"),
+        ("forbiddenMailFrom", "MAIL-FROM: 452 4.5.3", "refused", True, "Daily sending limit reached"),
+        ("forbiddenToSend", "DATA: 451 4.3.5", "refused", True, "Unable to accept message at this time."),
+        ("forbiddenToSend", "DATA: 250 2.0.0", "recipients", True, ""),
+    ],
+)
+def test_stalwarts_answers_are_read_with_the_hooks_sentence(
+    type_: str, stage: str, kind: str, temporary: bool, sentence: str
+) -> None:
+    refused = explain(SetError(type_, f"Server rejected {stage} {sentence or 'Message queued'}"), "d1")
+    assert isinstance(refused, SendRefused)
+    assert (refused.kind, refused.temporary, refused.sentence) == (kind, temporary, sentence)

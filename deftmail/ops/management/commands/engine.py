@@ -1,4 +1,4 @@
-"""`deftmail engine health|reconcile|conformance`: is the mail server well, as we said, and as the port promises?"""
+"""`deftmail engine …`: set the mail server up; is it well, as we said, and as the port promises?"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from deftmail.engine.conformance import CASES, run_all
 from deftmail.engine.errors import EngineError
-from deftmail.engine.registry import engine, world_of
-from deftmail.kit.conf import conf
-from deftmail.ops import drift
+from deftmail.engine.registry import engine
+from deftmail.ops import drift, engineconformance, enginesetup
 
 HELP = """Look after the mail engine of this installation (DEFTMAIL_ENGINE).
 
+  deftmail engine setup stalwart …       take a Stalwart to what we need (--help)
+  deftmail engine doctor                 what is wrong, one line each
   deftmail engine health                 does every part answer?
   deftmail engine reconcile              compare domains, DKIM keys, mailboxes and quotas with the database
   deftmail engine reconcile --repair     and make the engine agree
@@ -36,6 +36,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
+        setup = actions.add_parser(
+            "setup", help="take an engine to what we need", description=enginesetup.SETUP_HELP,
+            formatter_class=RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        enginesetup.add_setup_arguments(setup)
+        doctor = actions.add_parser("doctor", help="say what is wrong with the engine")
         health = actions.add_parser("health", help="ask every part of the engine")
         reconcile = actions.add_parser("reconcile", help="compare the engine with the database")
         reconcile.add_argument(
@@ -48,20 +54,28 @@ class Command(BaseCommand):
             metavar="NAME",
             help="erase this mailbox or domain, with its mail, if no row stands for it; may be given again",
         )
-        conformance = actions.add_parser("conformance", help="run the engine port's cases")
-        conformance.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
-        for action in (health, reconcile, conformance):
+        conformance = actions.add_parser(
+            "conformance", help="run the engine port's cases", description=engineconformance.HELP,
+            formatter_class=RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        engineconformance.add_arguments(conformance)
+        for action in (setup, doctor, health, reconcile, conformance):
             action.add_argument("--json", action="store_true", help="machine-readable lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "setup":
+                    enginesetup.run_setup(options, self.stdout)
+                    well = True
+                case "doctor":
+                    well = enginesetup.run_doctor(options["json"], self.stdout)
                 case "health":
                     well = self._health(options["json"])
                 case "reconcile":
                     well = self._reconcile(options)
                 case _:
-                    well = self._conformance(options["case"], options["json"])
+                    well = engineconformance.run(options, self.stdout)
         except EngineError as error:
             raise CommandError(f"The engine could not be asked: {error}", returncode=2) from error
         if not well:
@@ -111,22 +125,6 @@ class Command(BaseCommand):
             if any(item.kind in drift.EXTRA for item in left):
                 self.stdout.write("Extras are kept until they are named: --delete-extra NAME")
         return not left
-
-    def _conformance(self, names: list[str], as_json: bool) -> bool:
-        unknown = set(names) - {case.name for case in CASES}
-        if unknown:
-            raise CommandError(f"No such case: {', '.join(sorted(unknown))}")
-        world = world_of(conf.engine)
-        passed = failed = 0
-        for result in run_all(world.engine, world, set(names)):
-            passed, failed = passed + (not result.problem), failed + bool(result.problem)
-            if as_json:
-                self.stdout.write(json.dumps({**asdict(result), "ok": not result.problem}))
-            else:
-                self.stdout.write(f"{'FAILED' if result.problem else 'ok':6} {result.name} {result.problem}".rstrip())
-        total = {"engine": world.engine.name, "cases": passed + failed, "passed": passed, "failed": failed}
-        self.stdout.write(json.dumps(total) if as_json else f"{passed} of {passed + failed} cases passed")
-        return failed == 0
 
 
 def _plain(item: drift.Drift) -> dict[str, Any]:
