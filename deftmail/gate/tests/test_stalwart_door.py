@@ -188,3 +188,25 @@ def test_secrets_differ_by_purpose_and_their_fingerprints_show_nothing():
     assert all(len(secret) == 45 for secret in secrets)
     assert fingerprint(secret_for(Purpose.HOOK)) not in secret_for(Purpose.HOOK)
     assert secret_for(Purpose.HOOK) == secret_for(Purpose.HOOK)
+
+
+@pytest.mark.servers
+def test_a_message_is_charged_once_and_the_limit_says_what_it_is(acme):
+    """The same counters as Postfix's doors: what leaves by Stalwart counts, and is refused, alike."""
+    with tenant_tx(acme.pk):
+        type(acme).objects.filter(pk=acme.pk).update(recipients_per_mailbox_day=3)
+    make_mailbox(make_domain(acme, "acme-charged.test", active=True), "jane")
+
+    def send(queue_id, *recipients):
+        question = about("jane@acme-charged.test")
+        question["context"] = {**question["context"], "queue": {"id": queue_id}}
+        question["envelope"] = {**question["envelope"], "to": [{"address": each} for each in recipients]}
+        return ask(question).json()
+
+    assert send("1a", "a@outside.test", "b@outside.test")["action"] == "accept"
+    assert send("1a", "a@outside.test", "b@outside.test")["action"] == "accept", "asked again, charged once"
+    assert send("1b", "colleague@acme-charged.test")["action"] == "accept", "one's own company is free"
+    refused = send("1c", "c@outside.test", "d@outside.test")
+    assert refused["action"] == "reject"
+    assert "3 recipients in 24 hours" in refused["response"]["message"]
+    assert send("1d", "c@outside.test")["action"] == "accept", "nothing of the refused message was charged"
