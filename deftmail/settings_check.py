@@ -31,3 +31,4 @@ for _database in DATABASES.values():
     _database["OPTIONS"].pop("pool", None)
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["deftmail.kit.testing.CheapHasher"]
+LOGGING = {"version": 1, "cached": False}

@@ -29,8 +29,11 @@ def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]
     return event
 
 
-def configure(_config: dict[str, Any] | None = None) -> None:
-    """Route Django's, ours and the libraries' logs through structlog with the request's context."""
+def configure(config: dict[str, Any] | None = None) -> None:
+    """Route Django's, ours and the libraries' logs through structlog with the request's context.
+
+    `config`'s "cached" (default true): loggers keep what they found at first use; tests that look at lines need false.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -69,5 +72,5 @@ def configure(_config: dict[str, Any] | None = None) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=(config or {}).get("cached", True),
     )
