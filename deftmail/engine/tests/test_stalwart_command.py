@@ -17,6 +17,9 @@ from deftmail.engine.drivers.stalwart.fake.mail import Refusal
 from deftmail.engine.drivers.stalwart.fake.serve import served
 from deftmail.engine.drivers.stalwart.fake.server import FakeStalwart
 
+# Not the stack's servers but its own (HTTP, SMTP, a sink): half a minute, too long for `make test-fast`.
+pytestmark = pytest.mark.servers
+
 ADMIN = "admin:s3cret-admin-pw"
 CASES = (
     "domain-is-listed-with-its-id",
