@@ -218,7 +218,6 @@ PROCRASTINATE_IMPORT_PATHS = [
     "deftmail.domains.tasks",
     "deftmail.mailboxes.tasks",
     "deftmail.tenants.tasks",
-    "deftmail.ops.tasks",
 ]
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "tasks"
 PROCRASTINATE_WORKER_DEFAULTS = {
