@@ -9,12 +9,14 @@ register('[data-composer]', (root) => start(root))
 let opener = ''
 let coming = 0 // when a composer was asked for; until it is there, keys are words for it and no shortcuts
 let words = ''
+let unwanted = false // Escape was pressed before it was there
 document.addEventListener('htmx:before:request', (event) => {
   const { target, sourceElement } = event.detail.ctx ?? {}
   if (target?.id !== 'composer' || sourceElement?.closest?.('#composer')) return
   opener = document.activeElement?.dataset?.focusKey ?? ''
   coming = Date.now()
   words = ''
+  unwanted = false
 })
 addEventListener(
   'keydown',
@@ -22,8 +24,12 @@ addEventListener(
     if (!coming || event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.('input, textarea, [contenteditable]')) return
     if (Date.now() - coming > 3000) return void (coming = 0)
     if (event.key.length === 1) words += event.key
-    else if (event.key === 'Escape') coming = 0
-    else return
+    else if (event.key === 'Escape') {
+      coming = 0
+      const close = document.querySelector('#composer [data-close]')
+      if (close) close.click()
+      else unwanted = true
+    } else return
     event.preventDefault()
     event.stopImmediatePropagation()
   },
@@ -35,54 +41,45 @@ document.addEventListener('deft:mail-changed', () => {
   if (root && !root.children.length && (!document.activeElement || document.activeElement === document.body)) focusBack()
 })
 
-async function start(root) {
+function start(root) {
   const form = root.querySelector('form')
   const holder = root.querySelector('[data-editor]')
   const html = form.elements.html
   const text = form.elements.text
   const state = root.querySelector('[data-save-state]')
-  const { createEditor } = await import('@deftmail/composer')
 
+  let editor = null // comes a moment later; until then the plain field is there, and Send and Escape do what they say
+  const shut = () => {
+    leaving = true
+    clearTimeout(timer)
+    coming = 0
+    root.parentElement.replaceChildren()
+    focusBack()
+  }
   let dirty = false
   let timer = 0
   let saving = null // the save under way; the next waits for it, so that no two make two drafts
   let leaving = false
   let failed = false
 
+  // In a timer: htmx is still at work on what it has put in.
+  if (unwanted && root.closest('.composer-root')) return setTimeout(shut)
+
   let pristine = null // what the editor made of what it was given: setting it is no edit
   const touched = () => {
-    if (pristine === null) return
+    if (editor && pristine === null) return
     dirty = true
     clearTimeout(timer)
     timer = setTimeout(save, PAUSE)
   }
-  const editor = createEditor(holder, { onChange: () => (dirty || editor.html() !== pristine) && touched(), onFiles: (files) => attach(files), label: holder.dataset.label })
-  editor.set(html.value)
-  setTimeout(() => (pristine ??= editor.html()))
-  text.hidden = true
-  holder.hidden = false
-  form.elements.rich.disabled = false
-  const format = root.querySelector('[data-format]')
-  if (format) format.hidden = false
   form.addEventListener('input', (event) => holder.contains(event.target) || touched())
-  if (words) pristine ??= editor.html()
-  const refused = root.querySelector('[data-composer-error], [aria-invalid=true]')
-  if (refused) refused.focus()
-  else if ('autofocus' in holder.dataset) {
-    editor.focus()
-    editor.squire.moveCursorToStart()
-    if (words) editor.squire.insertPlainText(words)
-  } else {
-    form.elements.to.focus()
-    if (words) form.elements.to.setRangeText(words, 0, 0, 'end')
-  }
-  coming = 0
-  words = ''
 
   // Who signed in again in another tab has a new token; what is written here must still go.
   const freshen = () => {
-    html.value = editor.html()
-    text.value = ''
+    if (editor) {
+      html.value = editor.html()
+      text.value = ''
+    }
     form.elements.csrfmiddlewaretoken.value = cookie('dm_csrf') || form.elements.csrfmiddlewaretoken.value
   }
   const pack = () => {
@@ -150,8 +147,7 @@ async function start(root) {
     if (dirty && failed) return // not saved: it stays open, its state says so
     leaving = true
     if (!floating) return location.assign(link.href)
-    root.parentElement.replaceChildren()
-    focusBack()
+    shut()
     if (form.elements.draft_id.value) document.dispatchEvent(new CustomEvent('deft:mail-changed'))
   })
   // Another message is opened in its place: what is typed is saved first.
@@ -170,8 +166,7 @@ async function start(root) {
     // Nothing was kept yet, so there is nothing to throw away.
     if (!form.elements.draft_id.value && !saving && root.closest('.composer-root')) {
       event.preventDefault()
-      root.parentElement.replaceChildren()
-      focusBack()
+      shut()
     }
   })
   root.querySelector('[data-show-cc]')?.addEventListener('click', (event) => {
@@ -268,6 +263,36 @@ async function start(root) {
     })
     request.send(data)
   }
+
+  // ——— The editor. Where somebody wrote into the plain field before it came, the plain field stays.
+  import('@deftmail/composer').then(({ createEditor }) => {
+    if (!root.isConnected) return
+    const typed = words
+    coming = 0
+    words = ''
+    if (text.value !== text.defaultValue) return
+    editor = createEditor(holder, { onChange: () => (dirty || editor.html() !== pristine) && touched(), onFiles: (files) => attach(files), label: holder.dataset.label })
+    editor.set(html.value)
+    setTimeout(() => (pristine ??= editor.html()))
+    text.hidden = true
+    holder.hidden = false
+    form.elements.rich.disabled = false
+    const format = root.querySelector('[data-format]')
+    if (format) format.hidden = false
+    if (typed) pristine ??= editor.html()
+    const refused = root.querySelector('[data-composer-error], [aria-invalid=true]')
+    const there = document.activeElement
+    if (refused) refused.focus()
+    else if (root.contains(there) && there !== form.elements.to) return // somebody is at work in it already
+    else if ('autofocus' in holder.dataset) {
+      editor.focus()
+      editor.squire.moveCursorToStart()
+      if (typed) editor.squire.insertPlainText(typed)
+    } else {
+      form.elements.to.focus()
+      if (typed) form.elements.to.setRangeText(typed, 0, 0, 'end')
+    }
+  })
 
   // A closed tab keeps what was typed, as far as a browser lets it.
   addEventListener('pagehide', () => {

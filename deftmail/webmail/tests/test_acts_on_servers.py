@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deftmail.stack.testing import wait_for
 from deftmail.webmail.tests.conftest import Box, Office, letter
 
 pytestmark = pytest.mark.servers
@@ -109,7 +110,11 @@ def test_filing_what_was_searched_leaves_the_own_copies_in_sent(clara: Box) -> N
         "Re: Quartz", From=clara.address, In_Reply_To="<q1@northwind.example>", References="<q1@northwind.example>"
     )
     clara.put(own, "Sent", "\\Seen")
-    (both,) = ids(clara, "/mail/search?q=subject:Quartz")
+    # The engine's index is a moment behind what arrives.
+    (both,) = wait_for(
+        lambda: [found for found in ids(clara, "/mail/search?q=subject:Quartz") if "," in found] or None,
+        "the conversation to be found",
+    )
     answer = clara.htmx("post", "/mail/act", {"do": "archive", "ids": [both], "folder": "", "view": "q=subject:Quartz"})
     assert clara.subjects("Archive") == ["Quartz"]
     assert clara.subjects("Sent") == ["Re: Quartz"]

@@ -36,6 +36,13 @@ def bert(office: Office) -> Box:
     return office.bert
 
 
+def hold(tab: Tab, url: str) -> list[Route]:
+    """Requests for `url` wait until it is unrouted."""
+    held: list[Route] = []
+    tab.page.route(url, lambda route: held.append(route))
+    return held
+
+
 def rows(tab: Tab) -> Any:
     return tab.page.locator(".thread")
 
@@ -188,6 +195,42 @@ def test_opening_and_closing_an_answer_leaves_no_draft_behind(tab: Tab, anna: Bo
     tab.page.keyboard.press("Escape")
     expect(tab.page.locator(".composer")).to_have_count(0)
     assert anna.subjects("Drafts") == []
+
+
+@pytest.mark.parametrize("slow", ["**/mail/compose*", "**/dist/composer*.js"])
+def test_escape_counts_also_before_the_composer_is_ready(tab: Tab, anna: Box, slow: str) -> None:
+    held = hold(tab, slow)
+    tab.page.goto("/mail/f/inbox")
+    tab.page.keyboard.press("c")
+    until(lambda: held, tab.page)
+    if "dist" in slow:
+        tab.wait("document.activeElement.name === 'to'")
+    tab.page.keyboard.press("Escape")
+    tab.page.unroute(slow)
+    tab.page.wait_for_load_state("networkidle")
+    expect(tab.page.locator(".composer")).to_have_count(0)
+    tab.page.keyboard.press("c")
+    expect(tab.page.locator("[data-editor]")).to_be_visible()
+    assert tab.loads == 1
+
+
+def test_what_is_sent_before_the_editor_is_there_is_sent_as_text(tab: Tab, anna: Box, bert: Box) -> None:
+    held = hold(tab, "**/dist/composer*.js")
+    tab.page.goto("/mail/f/inbox")
+    tab.page.keyboard.press("c")
+    composer = tab.page.locator(".composer")
+    composer.locator("[name=to]").fill(bert.address)
+    composer.locator("[name=subject]").fill("Quick")
+    composer.locator("[name=text]").fill("No editor yet")
+    until(lambda: held, tab.page)
+    tab.page.unroute("**/dist/composer*.js")
+    tab.page.wait_for_load_state("networkidle")
+    expect(composer.locator("[name=text]")).to_be_visible()
+    composer.locator("[data-send]").click()
+    expect(composer).to_have_count(0)
+    assert until(lambda: bert.subjects("INBOX"), tab.page) == ["Quick"]
+    assert b"No editor yet" in bert.folder("INBOX")[0][1]
+    assert tab.loads == 1
 
 
 def test_a_letter_is_written_with_a_file_and_sent(tab: Tab, anna: Box, bert: Box, tmp_path: Path) -> None:
