@@ -153,6 +153,11 @@ class PasswordChecker:
             log.info("sign_in", outcome=Outcome.LIMITED, service=question.service, account=address)
             return Outcome.LIMITED
         right = await self._hashers.run(verify_password, question.password, hashed)
+        if right:
+            # And once more: the hash and the wait for it may take seconds, and who is let in after his mailbox was
+            # disabled or got another password is not put out again.
+            account = await self._read(address)
+            right = account is not None and account.password_hash == hashed
         if not right or account is None:
             # Asked before and charged after the hash is exact, since the account's questions take turns.
             await self._failures(address, cost=1)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from deftmail.gate.database import Busy, Threads
 from deftmail.gate.passwords import KNOWN, REMEMBER, WAITING_PER_ACCOUNT, Memory, NotReady, Outcome, PasswordChecker
 from deftmail.gate.saslwire import Question
+from deftmail.kit.passwords import verify_password
 from deftmail.kit.ratelimit import LIMITS
 from deftmail.kit.testing import GOOD_PASSWORD, cheap_hash
 
@@ -116,6 +117,29 @@ class TestWhatIsRemembered:
         assert await checker.check(question()) is Outcome.DISABLED
         del table[alice.email]
         assert await checker.check(question()) is Outcome.WRONG
+
+    @pytest.mark.parametrize(
+        ("values", "outcome"),
+        [
+            ({"status": "disabled"}, Outcome.DISABLED),
+            ({"password_hash": cheap_hash("another password")}, Outcome.WRONG),
+            (None, Outcome.WRONG),
+        ],
+    )
+    async def test_what_changed_while_the_password_was_hashed_counts(
+        self, checker, table, monkeypatch, values, outcome
+    ):
+        alice = table.add()
+
+        def change_and_verify(password: str, hashed: str) -> bool:
+            if values is None:
+                del table[alice.email]
+            else:
+                table[alice.email] = replace(alice, **values)
+            return verify_password(password, hashed)
+
+        monkeypatch.setattr("deftmail.gate.passwords.verify_password", change_and_verify)
+        assert await checker.check(question()) is outcome
 
     async def test_a_success_of_one_is_none_of_another_with_the_same_password(self, checker, table):
         alice = table.add()
