@@ -185,6 +185,8 @@ class Capabilities:
     app_passwords: `issue_app_password` works
     routes: aliases, catch-all and groups are the engine's; else its MTA reads them from the control plane's views
     keeps_display_name: the engine stores it; else only the control plane has it
+    ends_sessions: what mail programs have open ends when their mailbox is disabled, removed or gets another password;
+        else it goes on until they close it
     mailbox_tokens: `jmap_access` gives credentials of one mailbox only, fit for handing to a push process
     max_batch: specs that `apply_mailboxes` sends in one exchange
     max_address: characters of the longest address the engine can serve whole; `apply_mailbox` refuses longer ones
@@ -196,6 +198,7 @@ class Capabilities:
     routes: bool
     keeps_display_name: bool
     mailbox_tokens: bool
+    ends_sessions: bool
     max_batch: int = 1
     max_address: int = 254  # RFC 5321 §4.5.3.1.3, a path without its brackets
 
@@ -241,7 +244,8 @@ class MailEngine(Protocol):
 
     def apply_mailbox(self, spec: MailboxSpec) -> None:
         """Make the mailbox as `spec` says: exists for this id, quota, state, names, the folders inbox, drafts, sent,
-        junk, trash and archive by role, spam filed to junk. Its domain must have been applied. Idempotent."""
+        junk, trash and archive by role, spam filed to junk. Where `capabilities.ends_sessions`, mail programs are put
+        out of a disabled mailbox and of one whose password changed. Its domain must have been applied. Idempotent."""
 
     def apply_mailboxes(self, specs: Sequence[MailboxSpec]) -> Mapping[UUID, EngineError | None]:
         """As `apply_mailbox` for many, in as few exchanges as the engine allows. One outcome for each id; raises only

@@ -64,6 +64,13 @@ def programs_for(mailbox: MailUser) -> Programs:
     )
 
 
+def connected_note() -> str:
+    """What becomes of programs that are connected when a mailbox is disabled or gets a new password."""
+    if engine().capabilities.ends_sessions:
+        return _("Programs that are connected at this moment are signed out within seconds.")
+    return _("A program that is connected at this moment can read until it signs in again.")
+
+
 def _server(title: str | Promise, address: str, security: str) -> Server:
     host, _colon, port = address.rpartition(":")
     return Server(title, host, int(port), security)

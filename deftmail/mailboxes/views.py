@@ -20,7 +20,7 @@ from deftmail.mailboxes import actions, selectors
 from deftmail.mailboxes.access import has_power_over, mailbox_for, role_of_person
 from deftmail.mailboxes.forms import ChangeForm, CreateForm, DisableForm, PasswordForm
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.pages import MailboxPage, Row, shown_address, suggested_password
+from deftmail.mailboxes.pages import MailboxPage, Row, connected_note, shown_address, suggested_password
 from deftmail.tenants.access import company_of
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
@@ -214,6 +214,7 @@ def _detail(request: HttpRequest, actor: Actor, mailbox: MailUser, **bound: Any)
         "is_own": own_id is not None and page.is_joined,
         "needs_recovery": own_id is not None and selectors.needs_recovery_address(actor.tenant_id, own_id),
         "suggestion": suggested_password(),
+        "connected_note": connected_note(),
         "forms": {
             "change": ChangeForm(
                 plan_quota_mb=company_of(actor).mailbox_quota_mb,

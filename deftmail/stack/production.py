@@ -108,6 +108,7 @@ def _cyrus(site: Site) -> dict[str, object]:
         "imaps_listen": PORTS["imaps"],
         "imap_children": 1000,
         "http_prefork": 8,
+        "account": "deftmail",
         "syslog_prefix": "deftmail",
     }
 

@@ -97,6 +97,7 @@ class Site:
             "DEFTMAIL_ENGINE": "cyrus",
             "DEFTMAIL_CYRUS_JMAP_SOCKET": str(layout.socket("http.sock")),
             "DEFTMAIL_CYRUS_JMAP_URL": "http://localhost",
+            "DEFTMAIL_CYRUS_SESSIONS_SOCKET": str(layout.socket("sessions.sock")),
             "DEFTMAIL_CYRUS_JWT_KEY": secrets.cyrus_jwt,
             "DEFTMAIL_CYRUS_ADMIN": self.address("adm"),
             "DEFTMAIL_CYRUS_ADMIN_USER": "cyrus",

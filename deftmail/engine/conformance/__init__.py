@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deftmail.engine.conformance import domains, mail, mailboxes, sending
+from deftmail.engine.conformance import domains, mail, mailboxes, sending, sessions
 from deftmail.engine.conformance.sending import SendingWorld
 from deftmail.engine.conformance.world import World
 from deftmail.engine.port import MailEngine
@@ -49,7 +49,7 @@ def _cases(functions: Sequence[CaseFunction | SendingFunction], *, needs_sending
 
 
 CASES: tuple[Case, ...] = (
-    *_cases((*domains.CASES, *mailboxes.CASES, *mail.CASES)),
+    *_cases((*domains.CASES, *mailboxes.CASES, *sessions.CASES, *mail.CASES)),
     *_cases(sending.CASES, needs_sending=True),
 )
 

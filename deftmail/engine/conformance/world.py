@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -122,6 +122,11 @@ class World(ABC):
     @abstractmethod
     def reads_other(self, reader: str, owner: str) -> bool:
         """Can what `jmap_access(reader)` gives be used to read the mail of `owner`?"""
+
+    def program(self, address: str, *, idle: bool) -> AbstractContextManager[Callable[[], bool]]:
+        """A mail program signed in to a mailbox, which waits for news (`idle`) or not; says whether the server still
+        answers it. Only where `capabilities.ends_sessions`."""
+        raise NotImplementedError
 
     @abstractmethod
     def unreachable(self) -> MailEngine:

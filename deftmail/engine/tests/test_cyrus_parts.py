@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftmail.engine.drivers.cyrus.admin import AdminSession
+from deftmail.engine.drivers.cyrus.admin import AdminSession, Note
 from deftmail.engine.drivers.cyrus.imapdata import parse, quote
 from deftmail.engine.drivers.cyrus.sieve import SPAM, Block, compose
 from deftmail.engine.drivers.cyrus.tokens import BACKDATE, RENEW_AFTER, TokenSource
@@ -210,18 +210,18 @@ def test_a_listing_reads_ids_also_from_literals() -> None:
 )
 def test_a_refusal_says_whether_it_heals(text: str, kind: type[EngineError]) -> None:
     with server({"CREATE": [text]}) as session, session, pytest.raises(kind) as raised:
-        session.create("a@acme.test", uuid4())
+        session.create("a@acme.test", Note(uuid4()))
     assert raised.value.permanent is (kind is EngineRefused)
 
 
 def test_a_mailbox_that_exists_is_created_already() -> None:
     with server({"CREATE": ["NO Mailbox already exists"], "SETMETADATA": ["OK"]}) as session, session:
-        session.create("a@acme.test", uuid4())
+        session.create("a@acme.test", Note(uuid4()))
 
 
 def test_a_mailbox_that_is_not_there_is_found_absent() -> None:
     with server({"GETMETADATA": ["NO Mailbox does not exist"]}) as session, session:
-        assert session.find("a@acme.test") == (False, None)
+        assert session.find("a@acme.test") is None
 
 
 def test_a_mailbox_of_another_id_is_never_deleted() -> None:

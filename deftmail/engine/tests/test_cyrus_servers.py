@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import imaplib
 import json
 import time
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ import pytest
 import redis
 
 from deftmail.engine.conformance.world import message
-from deftmail.engine.drivers.cyrus.admin import ID_ENTRY, AdminSession
+from deftmail.engine.drivers.cyrus.admin import NOTE_ENTRY, AdminSession, Note
 from deftmail.engine.drivers.cyrus.driver import CyrusEngine
 from deftmail.engine.drivers.cyrus.keys import DOMAINS, KEYS, SELECTORS
 from deftmail.engine.drivers.cyrus.sieve import compose
-from deftmail.engine.drivers.cyrus.world import CyrusWorld
+from deftmail.engine.drivers.cyrus.world import CyrusWorld, as_person
 from deftmail.engine.errors import EngineAuthFailed
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.registry import world_of
@@ -45,15 +44,6 @@ def admin(password: str | None = None) -> AdminSession:
     return AdminSession(
         host, int(port), conf.cyrus_admin_user, password or conf.cyrus_admin_password.get_secret_value()
     )
-
-
-def as_person(address: str) -> imaplib.IMAP4:
-    """IMAP as the mailbox's own person (the administrator signs in on his behalf, RFC 4616 §2)."""
-    host, _, port = conf.cyrus_admin.rpartition(":")
-    client = imaplib.IMAP4(host, int(port))
-    secret = f"{address}\0{conf.cyrus_admin_user}\0{conf.cyrus_admin_password.get_secret_value()}"
-    client.authenticate("PLAIN", lambda _: secret.encode())
-    return client
 
 
 def rspamd_keys() -> redis.Redis:
@@ -110,15 +100,16 @@ def test_a_mailbox_made_by_hand_is_taken_over_with_its_mail(world: CyrusWorld) -
 
 def test_a_person_can_neither_see_nor_change_whose_mailbox_it_is(world: CyrusWorld) -> None:
     spec = world.mailbox()
-    person = as_person(spec.address)
-    _kind, answer = person._simple_command("GETMETADATA", "INBOX", f"({ID_ENTRY})")
-    assert str(spec.id) not in str(answer) + str(person.response("METADATA"))
-    for entry in (ID_ENTRY, "/shared/comment"):
-        person._simple_command("SETMETADATA", "INBOX", f'({entry} "{uuid4()}")')
-    person.logout()
+    with as_person(spec.address) as person:
+        _kind, answer = person._simple_command("GETMETADATA", "INBOX", f"({NOTE_ENTRY})")
+        assert str(spec.id) not in str(answer) + str(person.response("METADATA"))
+        for entry in (NOTE_ENTRY, "/shared/comment"):
+            person._simple_command("SETMETADATA", "INBOX", f'({entry} "{uuid4()}")')
     assert [box.id for box in world.engine.list_mailboxes(spec.address.partition("@")[2])] == [spec.id]
     with admin() as session:
-        assert session.find(spec.address) == (True, spec.id)
+        note = session.find(spec.address)
+    assert note is not None
+    assert note.made_for == spec.id
 
 
 def test_the_script_is_ours_and_comes_back_when_it_was_changed(world: CyrusWorld) -> None:
@@ -176,6 +167,23 @@ def test_an_expired_token_is_renewed_by_itself(world: CyrusWorld) -> None:
     folders = MailAccount(driver.jmap_access(spec.address), client=JmapClient()).folders()
     assert folders.role("inbox") is not None
     assert driver._tokens.token(spec.address) != expired
+
+
+def test_the_stacks_cyrus_ends_sessions(world: CyrusWorld) -> None:
+    assert world.engine.capabilities.ends_sessions, "the promises about sessions are not tried"
+    assert world.engine.health().parts["sessions"] == ""
+
+
+def test_a_mailbox_of_an_earlier_release_learns_its_password_and_puts_nobody_out(world: CyrusWorld) -> None:
+    spec = world.mailbox()
+    with admin() as session:
+        current = session.find(spec.address)
+        session.set_note(spec.address, Note(spec.id))
+    with world.program(spec.address, idle=True) as works:
+        world.engine.apply_mailbox(spec)
+        assert works()
+    with admin() as session:
+        assert session.find(spec.address) == current
 
 
 def test_a_wrong_administrators_password_is_said_so() -> None:

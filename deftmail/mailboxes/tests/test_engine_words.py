@@ -26,8 +26,13 @@ def test_an_engine_without_app_passwords_is_said(cast, fake_engine, monkeypatch)
     assert WORDS in page(cast)
 
 
-def test_an_engine_that_has_them_says_nothing_and_disabling_says_what_stays(cast, fake_engine):
+def test_an_engine_that_has_them_says_nothing(cast, fake_engine):
     assert fake_engine.capabilities.app_passwords
-    shown = page(cast)
-    assert WORDS not in shown
-    assert "can read until it signs in again" in shown
+    assert WORDS not in page(cast)
+
+
+@pytest.mark.parametrize(("ends", "words"), [(True, "signed out within"), (False, "can read until it signs in again")])
+def test_disabling_and_a_new_password_say_what_becomes_of_open_programs(cast, fake_engine, monkeypatch, ends, words):
+    able = replace(fake_engine.capabilities, ends_sessions=ends)
+    monkeypatch.setattr(FakeEngine, "capabilities", property(lambda _self: able))
+    assert page(cast).count(words) == 2

@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from deftmail.stack import ca, files, probes
+from deftmail.stack import ca, files, probes, sessions
 from deftmail.stack.errors import StackError
 from deftmail.stack.render import render
 from deftmail.stack.service import Service
@@ -34,7 +34,8 @@ def service(site: Site) -> Service:
         files.folder(home / "conf", 0o750, owner)
         files.folder(home, 0o755, owner)
         write_configuration(etc, values(site), owner)
-        site.layout.socket("http.sock").unlink(missing_ok=True)
+        for name in ("http.sock", "sessions.sock"):
+            site.layout.socket(name).unlink(missing_ok=True)
         _set_administrator(site, home / "sasldb2")
 
     return Service(
@@ -61,6 +62,8 @@ def values(site: Site) -> dict[str, object]:
         "default_domain": DEFAULT_DOMAIN,
         "sasl_socket": site.layout.socket("sasl.sock"),
         "http_socket": site.layout.socket("http.sock"),
+        "sessions_socket": site.layout.socket("sessions.sock"),
+        "account": site.owner_name,
         "sasldb": home / "sasldb2",
         "tls_certificate": site.layout.ca / "server.pem",
         "tls_key": site.layout.ca / "server.key",
@@ -83,6 +86,7 @@ def write_configuration(etc: Path, known: dict[str, object], owner: tuple[int, i
     for name, port in (("imapd.conf", known["jmap_out_port"]), ("imapd-lmtp.conf", known["sieve_out_port"])):
         files.write(etc / name, f"{base}smtp_host: 127.0.0.1:{port}/noauth\n", 0o640, owner)
     files.write(etc / "cyrus.conf", render("cyrus/cyrus.conf", known), 0o640, owner)
+    files.write(etc / "sessions.py", Path(sessions.__file__).read_text(), 0o644, owner)
     files.folder(etc / "jwt", 0o500, owner)
     files.write(etc / "jwt" / "key.pem", render("cyrus/jwt.pem", known), 0o400, owner)
 

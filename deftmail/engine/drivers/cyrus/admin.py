@@ -1,4 +1,4 @@
-"""The administrator's IMAP connection to Cyrus: mailboxes, quotas, the id we keep with a mailbox.
+"""The administrator's IMAP connection to Cyrus: mailboxes, quotas, the note we keep with a mailbox.
 
 One connection serves one operation (or one batch) and is closed after it: idle administrators would take Cyrus'
 processes, and a connection is made in a millisecond on loopback.
@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import NamedTuple
 from uuid import UUID
 
 from deftmail.engine.drivers.cyrus.imapdata import Node, parse, quote
@@ -23,7 +24,7 @@ for _command in ("SETMETADATA", "GETMETADATA"):
 
 # An annotation private to the administrator: the mailbox's own person can neither see nor change it (measured on
 # 3.6.1), which a shared one would allow, and it dies with the mailbox.
-ID_ENTRY = "/private/comment"
+NOTE_ENTRY = "/private/comment"
 KIB = 1024
 DELETE_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between looks at a mailbox that another worker is erasing
 _ALREADY = re.compile(r"already exists", re.IGNORECASE)
@@ -31,6 +32,26 @@ _ABSENT = re.compile(r"does not exist|nonexistent|unknown mailbox", re.IGNORECAS
 _TEMPORARY = re.compile(
     r"\[(?:UNAVAILABLE|INUSE|LIMIT|CONTACTADMIN|SERVERBUG)\]|locked|system i/o|again", re.IGNORECASE
 )
+
+
+class Note(NamedTuple):
+    """What we keep with a mailbox: the id it was made for (None: not by us), and a mark of the password with which its
+    people may be signed in ("": nothing is known)."""
+
+    made_for: UUID | None = None
+    password: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.made_for} {self.password}".rstrip()
+
+    @classmethod
+    def parse(cls, text: str) -> Note:
+        """The note of that text; an empty one where it is not ours."""
+        made_for, _, password = text.partition(" ")
+        try:
+            return cls(UUID(made_for), password)
+        except ValueError:
+            return cls()
 
 
 class Refused(EngineRefused):
@@ -123,29 +144,29 @@ class AdminSession:
 
     # mailboxes
 
-    def find(self, address: str) -> tuple[bool, UUID | None]:
-        """Does the mailbox exist, and for which id was it made (None: not by us)?"""
+    def find(self, address: str) -> Note | None:
+        """The note of the mailbox; None when there is no such mailbox."""
         try:
-            lines = self._run("GETMETADATA", quote(mailbox_name(address)), f"({ID_ENTRY})", answer="METADATA")
+            lines = self._run("GETMETADATA", quote(mailbox_name(address)), f"({NOTE_ENTRY})", answer="METADATA")
         except Refused as error:
             if error.absent:
-                return False, None
+                return None
             raise
-        return True, next((_id_in(line) for line in lines), None)
+        return next((_note_in(line) for line in lines), Note())
 
-    def create(self, address: str, mailbox_id: UUID) -> None:
-        """Make the mailbox and keep the id with it. Another worker may have been faster."""
+    def create(self, address: str, note: Note) -> None:
+        """Make the mailbox and keep the note with it. Another worker may have been faster."""
         name = mailbox_name(address)
         try:
             self._run("CREATE", quote(name))
         except Refused as error:
             if not error.already:
                 raise
-        self.set_id(address, mailbox_id)
+        self.set_note(address, note)
 
-    def set_id(self, address: str, mailbox_id: UUID) -> None:
-        """Keep `mailbox_id` with the mailbox."""
-        self._run("SETMETADATA", quote(mailbox_name(address)), f"({ID_ENTRY} {quote(str(mailbox_id))})")
+    def set_note(self, address: str, note: Note) -> None:
+        """Keep `note` with the mailbox."""
+        self._run("SETMETADATA", quote(mailbox_name(address)), f"({NOTE_ENTRY} {quote(str(note))})")
 
     def delete(self, address: str, made_for: UUID) -> None:
         """Erase the mailbox that was made for this id, with its folders, scripts and mail. Absent is success.
@@ -156,7 +177,7 @@ class AdminSession:
         refusal = ""
         for wait in DELETE_WAITS:
             # Looked at anew each time: what another worker made meanwhile is not ours to erase.
-            if self.find(address) != (True, made_for):
+            if not self._is_made_for(address, made_for):
                 return
             try:
                 # The administrator has no right to delete a person's mailbox until he gives it to himself.
@@ -167,24 +188,28 @@ class AdminSession:
                 time.sleep(wait)
             else:
                 return
-        if self.find(address) == (True, made_for):
+        if self._is_made_for(address, made_for):
             raise EngineBusy(refusal)
+
+    def _is_made_for(self, address: str, mailbox_id: UUID) -> bool:
+        note = self.find(address)
+        return note is not None and note.made_for == mailbox_id
 
     def list_all(self, domain: str | None = None) -> Iterator[tuple[str, UUID | None]]:
         """Address and id of every mailbox (of one domain). Complete: the command's OK has been seen."""
         pattern = "user/%" if domain is None else f"user/%@{checked_domain(domain)}"
         imap = self._connection
         imap.response("METADATA")
-        listed = self._run("LIST", '""', quote(pattern), f"RETURN (METADATA ({ID_ENTRY}))", answer="LIST")
+        listed = self._run("LIST", '""', quote(pattern), f"RETURN (METADATA ({NOTE_ENTRY}))", answer="LIST")
         try:
             noted = [parse(line) for line in _joined(imap.response("METADATA")[1])]
         except (OSError, imaplib.IMAP4.error) as error:
             raise EngineUnavailable(f"LIST: {error}") from error
-        ids = {line[0]: _id_in(line) for line in noted if line and isinstance(line[0], str)}
+        notes = {line[0]: _note_in(line) for line in noted if line and isinstance(line[0], str)}
         for line in listed:
             name = line[2] if len(line) == 3 else None
             if isinstance(name, str) and name.startswith("user/") and "@" in name:
-                yield name.removeprefix("user/"), ids.get(name)
+                yield name.removeprefix("user/"), notes.get(name, Note()).made_for
 
     # quota
 
@@ -241,12 +266,9 @@ def quote_bytes(literal: bytes) -> bytes:
     return b'"' + literal.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
-def _id_in(line: list[Node]) -> UUID | None:
+def _note_in(line: list[Node]) -> Note:
     values = line[1] if len(line) > 1 and isinstance(line[1], list) else []
     for name, value in zip(values[::2], values[1::2], strict=False):
-        if name == ID_ENTRY and isinstance(value, str):
-            try:
-                return UUID(value)
-            except ValueError:
-                return None
-    return None
+        if name == NOTE_ENTRY and isinstance(value, str):
+            return Note.parse(value)
+    return Note()

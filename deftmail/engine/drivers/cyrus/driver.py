@@ -7,6 +7,7 @@ of the database. What is left to do here is small and may be done by two workers
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import time
@@ -17,8 +18,9 @@ from uuid import UUID
 import httpx2
 from django.utils.translation import gettext as _
 
-from deftmail.engine.drivers.cyrus.admin import AdminSession
+from deftmail.engine.drivers.cyrus.admin import AdminSession, Note
 from deftmail.engine.drivers.cyrus.keys import DkimKeys
+from deftmail.engine.drivers.cyrus.sessions import Sessions
 from deftmail.engine.drivers.cyrus.sieve import compose
 from deftmail.engine.drivers.cyrus.tokens import TokenSource
 from deftmail.engine.errors import (
@@ -40,6 +42,7 @@ from deftmail.engine.port import (
     GroupSpec,
     JmapAccess,
     MailboxSpec,
+    MailboxState,
     Usage,
 )
 from deftmail.jmap import JmapClient, JmapError, MailAccount
@@ -68,6 +71,7 @@ class CyrusEngine:
         tokens: TokenSource,
         jmap_url: str,
         jmap_socket: str = "",
+        sessions: Sessions,
         lmtp: tuple[str, int] | None = None,
         operator_domain: str = "",
     ) -> None:
@@ -76,6 +80,7 @@ class CyrusEngine:
         self._tokens = tokens
         self._jmap_url = jmap_url.rstrip("/")
         self._jmap_socket = jmap_socket
+        self._sessions = sessions
         self._lmtp = lmtp
         self._operator_domain = operator_domain
         # Its own client: what the web's remembers of a mailbox (folders) may be of an earlier incarnation.
@@ -92,6 +97,7 @@ class CyrusEngine:
             tokens=TokenSource(conf.cyrus_jwt_key.get_secret_value()),
             jmap_url=conf.cyrus_jmap_url,
             jmap_socket=conf.cyrus_jmap_socket,
+            sessions=Sessions(conf.cyrus_sessions_socket),
             lmtp=_host_port(conf.cyrus_lmtp),
             operator_domain=conf.operator_domain,
         )
@@ -105,6 +111,7 @@ class CyrusEngine:
             routes=False,
             keeps_display_name=False,
             mailbox_tokens=True,
+            ends_sessions=bool(self._sessions),
             max_batch=100,
             max_address=MAX_ADDRESS,
         )
@@ -155,23 +162,25 @@ class CyrusEngine:
                     outcomes[spec.id] = None
         return outcomes
 
-    @staticmethod
-    def _apply_storage(admin: AdminSession, spec: MailboxSpec) -> None:
+    def _apply_storage(self, admin: AdminSession, spec: MailboxSpec) -> None:
         if len(spec.address) > MAX_ADDRESS:
             raise EngineRefused(
                 f"an address of {len(spec.address)} characters",
                 reason=_("This installation's mail server takes addresses of at most %(limit)s characters.")
                 % {"limit": MAX_ADDRESS},
             )
-        exists, made_for = admin.find(spec.address)
-        if made_for is not None and made_for != spec.id:
-            admin.delete(spec.address, made_for)
-            exists = False
-        if not exists:
-            admin.create(spec.address, spec.id)
-        elif made_for is None:
-            # Made by hand, or by a worker that is between its two steps: it becomes ours, with what is in it.
-            admin.set_id(spec.address, spec.id)
+        found, wanted = admin.find(spec.address), Note(spec.id, _mark(spec))
+        if found is not None and found.made_for not in {None, spec.id}:
+            admin.delete(spec.address, found.made_for)
+            found = None
+        if found is None:
+            admin.create(spec.address, wanted)
+        elif self._sessions and (spec.state is MailboxState.DISABLED or found.password not in {"", wanted.password}):
+            # Before the note is changed: where it fails, the next attempt finds it as it is now.
+            self._sessions.end(spec.address)
+        if found is not None and found != wanted:
+            # Also one made by hand, or by a worker that is between its two steps: it becomes ours, with its mail.
+            admin.set_note(spec.address, wanted)
         admin.set_quota(spec.address, spec.quota_mb)
 
     def _apply_contents(self, spec: MailboxSpec) -> None:
@@ -252,6 +261,12 @@ class CyrusEngine:
             parts["admin"] = str(error)
         parts["jmap"] = self._jmap_trouble()
         try:
+            if self._sessions:
+                parts["sessions"] = ""
+                self._sessions.end("", timeout=PROBE_TIMEOUT)
+        except EngineError as error:
+            parts["sessions"] = str(error)
+        try:
             self._keys.ping()
         except EngineError as error:
             parts["dkim keys"] = str(error)
@@ -268,6 +283,11 @@ class CyrusEngine:
             return f"{type(error).__name__}: {error}"
         # Without a token the answer is 401: it is there and it is shut.
         return "" if status == 401 else f"HTTP {status} to a request without a token"
+
+
+def _mark(spec: MailboxSpec) -> str:
+    """What tells one password from the next, and nothing else about it: the hash carries a salt of its own."""
+    return hashlib.sha256(spec.password_hash.get_secret_value().encode()).hexdigest()[:32]
 
 
 @contextmanager

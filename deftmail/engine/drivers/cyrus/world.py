@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import imaplib
 import smtplib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from deftmail.engine.conformance.world import DeliveryRefused, World
 from deftmail.engine.drivers.cyrus.admin import AdminSession
 from deftmail.engine.drivers.cyrus.driver import CyrusEngine
 from deftmail.engine.drivers.cyrus.keys import DkimKeys
+from deftmail.engine.drivers.cyrus.sessions import Sessions
 from deftmail.engine.drivers.cyrus.tokens import TokenSource
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.port import MailEngine
@@ -17,6 +21,19 @@ from deftmail.kit.conf import conf
 
 NOWHERE = "127.0.0.1"
 NO_PORT = 1  # tcpmux: nothing listens there
+
+
+@contextmanager
+def as_person(address: str) -> Iterator[imaplib.IMAP4]:
+    """IMAP as the mailbox's own person (the administrator signs in on his behalf, RFC 4616 §2)."""
+    host, _, port = conf.cyrus_admin.rpartition(":")
+    client = imaplib.IMAP4(host, int(port), timeout=30)
+    secret = f"{address}\0{conf.cyrus_admin_user}\0{conf.cyrus_admin_password.get_secret_value()}"
+    try:
+        client.authenticate("PLAIN", lambda _: secret.encode())
+        yield client
+    finally:
+        client.shutdown()
 
 
 class CyrusWorld(World):
@@ -56,6 +73,31 @@ class CyrusWorld(World):
             return False
         return bool(page.rows)
 
+    @contextmanager
+    def program(self, address: str, *, idle: bool) -> Iterator[Callable[[], bool]]:
+        with as_person(address) as client:
+            client.select()
+
+            def wait_for_news() -> None:
+                client.send(b"idle IDLE\r\n")
+                client.readline()
+
+            def works() -> bool:
+                try:
+                    if not idle:
+                        return client.noop()[0] == "OK"
+                    client.send(b"DONE\r\n")
+                    if not client.readline().startswith(b"idle OK"):
+                        return False
+                    wait_for_news()
+                except (OSError, imaplib.IMAP4.error):
+                    return False
+                return True
+
+            if idle:
+                wait_for_news()
+            yield works
+
     def unreachable(self) -> MailEngine:
         return ObservedEngine(
             CyrusEngine(
@@ -63,6 +105,7 @@ class CyrusWorld(World):
                 keys=DkimKeys(f"redis://{NOWHERE}:{NO_PORT}"),
                 tokens=TokenSource("eA=="),
                 jmap_url=f"http://{NOWHERE}:{NO_PORT}",
+                sessions=Sessions("/nowhere"),
                 lmtp=(NOWHERE, NO_PORT),
             )
         )

@@ -41,6 +41,7 @@ class FakeMailbox:
     spec: MailboxSpec
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {role: [] for role in ROLES})
     app_passwords: dict[str, SecretStr] = field(default_factory=dict)
+    sessions: set[object] = field(default_factory=set)
 
     @property
     def used(self) -> int:
@@ -116,6 +117,7 @@ class FakeEngine:
             routes=True,
             keeps_display_name=True,
             mailbox_tokens=True,
+            ends_sessions=True,
             max_batch=100,
         )
 
@@ -143,6 +145,8 @@ class FakeEngine:
         if found is None or found.spec.id != spec.id:
             self.mailboxes[spec.address] = FakeMailbox(spec)
         else:
+            if spec.state is MailboxState.DISABLED or spec.password_hash != found.spec.password_hash:
+                found.sessions.clear()
             found.spec = spec
 
     def apply_mailboxes(self, specs: Sequence[MailboxSpec]) -> Mapping[UUID, EngineError | None]:
@@ -162,6 +166,7 @@ class FakeEngine:
             found = self.mailboxes.get(address)
             if found is not None and found.spec.id == mailbox_id:
                 del self.mailboxes[address]
+                found.sessions.clear()
 
     def apply_group(self, spec: GroupSpec) -> None:
         with self._enter("apply_group", spec.address):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email import message_from_bytes
 
 from deftmail.engine.conformance.world import DeliveryRefused, World
@@ -36,6 +38,12 @@ class FakeWorld(World):
 
     def reads_other(self, reader: str, owner: str) -> bool:
         return self.engine.jmap_access(reader).username == owner
+
+    @contextmanager
+    def program(self, address: str, *, idle: bool) -> Iterator[Callable[[], bool]]:
+        sessions, session = self._fake.mailboxes[address].sessions, object()
+        sessions.add(session)
+        yield lambda: session in sessions
 
     def unreachable(self) -> MailEngine:
         away = FakeEngine()

@@ -74,6 +74,7 @@ class StalwartEngine:
             routes=True,
             keeps_display_name=True,
             mailbox_tokens=False,
+            ends_sessions=False,
             max_batch=500,
         )
 

@@ -1,0 +1,132 @@
+"""Real processes under the names of Cyrus' ones, with the process files Cyrus would write."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deftmail.stack import sessions
+
+WAITS = "import signal; print(flush=True); signal.pause()"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)\nwhile True: signal.pause()"
+Serve = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "proc"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def serve(folder: Path, tmp_path: Path) -> Iterator[Serve]:
+    """Start a process called `name` that says it serves `user`."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(user: str, name: str = "imapd", script: str = WAITS) -> subprocess.Popen[str]:
+        program = tmp_path / name
+        if not program.exists():
+            program.symlink_to(Path(sys.executable).resolve())
+        process = subprocess.Popen([program, "-I", "-c", script], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()  # it is past its start
+        (folder / str(process.pid)).write_text(f"imaps\tclient.example [192.0.2.1]\t{user}\tINBOX\tIdle\n")
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_ends_the_sessions_of_one_and_leaves_everybody_else(folder: Path, serve: Serve) -> None:
+    mine = [serve("alice@acme.test"), serve("alice@acme.test", "timsieved")]
+    others = [
+        serve("bob@acme.test"),
+        serve("malice@acme.test"),
+        serve("alice@acme.test.example"),
+        serve(""),
+        serve("alice@acme.test", "httpd"),  # serves everybody's webmail, one after the other
+    ]
+    assert sessions.end_sessions(folder, "alice@acme.test") == 2
+    assert [process.wait(1) for process in mine] == [-signal.SIGTERM] * 2
+    assert [process.poll() for process in others] == [None] * 5
+    assert sessions.end_sessions(folder, "alice@acme.test") == 0
+
+
+def test_one_that_does_not_hear_is_killed(folder: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "GRACE", 0.2)
+    deaf = serve("alice@acme.test", script=DEAF)
+    sessions.end_sessions(folder, "alice@acme.test")
+    assert deaf.wait(1) == -signal.SIGKILL
+
+
+def test_who_comes_in_a_moment_later_is_met_by_the_second_look(folder: Path, serve: Serve) -> None:
+    late: list[subprocess.Popen[str]] = []
+    arrives = threading.Timer(sessions.SECOND_LOOK / 4, lambda: late.append(serve("alice@acme.test")))
+    arrives.start()
+    assert sessions.end_sessions(folder, "alice@acme.test") == 1
+    assert late[0].wait(1) == -signal.SIGTERM
+
+
+def test_files_of_processes_that_are_gone_and_half_written_ones_harm_nobody(folder: Path, serve: Serve) -> None:
+    gone = serve("alice@acme.test")
+    gone.kill()
+    gone.wait()
+    # The number came back as somebody else's: this very process.
+    (folder / str(os.getpid())).write_text("imaps\tclient\talice@acme.test\t\t\n")
+    (folder / f"{os.getpid()}.new").write_text("imaps")
+    for name, text in (("notes", "alice@acme.test"), ("1", "imaps"), ("999999999", "a\tb\talice@acme.test\t\t\n")):
+        (folder / name).write_text(text)
+    assert sessions.end_sessions(folder, "alice@acme.test") == 0
+
+
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(sys.argv[1].replace("@", "\\0"))
+    link.sendall(sys.argv[2].encode())
+    link.shutdown(socket.SHUT_WR)
+    print(link.recv(100).decode(), end="")
+"""
+
+
+@pytest.mark.parametrize(
+    ("allowed", "question", "said"),
+    [(True, "alice@acme.test\n", "1\n"), (True, "\n", "0\n"), (True, "alice@acme.test", ""),
+     (False, "alice@acme.test\n", "")],
+)  # fmt: skip
+def test_only_the_account_it_was_told_of_may_ask(
+    folder: Path, serve: Serve, allowed: bool, question: str, said: str
+) -> None:
+    process = serve("alice@acme.test")
+    who = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    name = f"deftmail-sessions-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        asking = subprocess.Popen(
+            ["/usr/bin/python3", "-I", "-c", ASK, f"@{name}", question],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            user=who.pw_uid,
+        )
+        connection, _ = listener.accept()
+        with connection:
+            sessions.answer(connection, folder, who.pw_uid if allowed else who.pw_uid + 1)
+        assert asking.communicate(timeout=10)[0] == said
+    assert (process.poll() is None) == (said != "1\n")
