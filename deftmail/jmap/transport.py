@@ -30,6 +30,7 @@ from deftmail.jmap.errors import (
     RequestRefused,
     TooLarge,
 )
+from deftmail.jmap.pulse import Pulse, WatchedTransport, asking
 from deftmail.jmap.session import Session, parse_session
 
 TIMEOUT = httpx2.Timeout(connect=2, read=15, write=15, pool=2)  # seconds
@@ -108,7 +109,7 @@ class JmapClient:
         self._transport = transport
         self._max_answer = max_answer
         self._lock = threading.Lock()
-        self._clients: dict[str, httpx2.Client] = {}
+        self._clients: dict[str, tuple[httpx2.Client, Pulse]] = {}
         self._sessions: OrderedDict[tuple[str, str, str, str], tuple[float, Session]] = OrderedDict()
         # Small facts about accounts, each with its end on the monotonic clock; written by caller.py.
         self.memory: OrderedDict[tuple[str, ...], tuple[float, Any]] = OrderedDict()
@@ -116,7 +117,7 @@ class JmapClient:
     def close(self) -> None:
         with self._lock:
             clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
+        for client, _pulse in clients:
             client.close()
 
     def session(self, access: Access) -> Session:
@@ -225,9 +226,10 @@ class JmapClient:
         timeout: httpx2.Timeout = TIMEOUT,
     ) -> Iterator[httpx2.Response]:
         """The response of a request that succeeded (2xx); everything else is raised."""
-        client = self._client(access)
+        client, pulse = self._client(access)
 
         def send() -> httpx2.Response:
+            pulse.require()
             everything = {**access.request_headers(), **(headers or {})}
             request = client.build_request(method, url, content=content, headers=everything, timeout=timeout)
             with self._errors():
@@ -299,23 +301,20 @@ class JmapClient:
         except httpx2.HTTPError as error:
             raise EngineUnavailable(f"connection broken: {error}", code="broken", sent=True) from error
 
-    def _client(self, access: Access) -> httpx2.Client:
-        key = access.uds or ""
+    def _client(self, access: Access) -> tuple[httpx2.Client, Pulse]:
+        key = access.uds or access.session_url
         with self._lock:
-            client = self._clients.get(key)
-            if client is None:
-                client = self._clients[key] = self._make(access)
-            return client
+            made = self._clients.get(key)
+            if made is None:
+                made = self._clients[key] = self._make(access)
+            return made
 
-    def _make(self, access: Access) -> httpx2.Client:
-        if self._transport is not None:
-            return httpx2.Client(transport=self._transport, timeout=TIMEOUT, trust_env=False)
-        if access.uds is not None:
-            transport = httpx2.HTTPTransport(uds=access.uds, limits=LIMITS, trust_env=False)
-            # Compressing what travels over a socket of the same machine only costs time.
-            headers = {"Accept-Encoding": "identity"}
-            return httpx2.Client(transport=transport, timeout=TIMEOUT, trust_env=False, headers=headers)
-        return httpx2.Client(http2=True, limits=LIMITS, timeout=TIMEOUT, trust_env=False)
+    def _make(self, access: Access) -> tuple[httpx2.Client, Pulse]:
+        pulse = Pulse(asking(access.session_url, access.uds))
+        transport = self._transport or WatchedTransport(access.uds, LIMITS, pulse)
+        # Compressing what travels over a socket of the same machine only costs time.
+        headers = {"Accept-Encoding": "identity"} if access.uds is not None else None
+        return httpx2.Client(transport=transport, timeout=TIMEOUT, trust_env=False, headers=headers), pulse
 
 
 _default: JmapClient | None = None

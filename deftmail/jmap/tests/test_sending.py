@@ -342,7 +342,7 @@ def test_a_refused_connection_while_sending_is_not_an_unknown_outcome(monkeypatc
             raise httpx2.ConnectError("down")
         return handle(request)
 
-    for client in account.client._clients.values():
+    for client, _pulse in account.client._clients.values():
         client._transport = httpx2.MockTransport(down)
     with pytest.raises(EngineUnavailable) as caught:
         account.send(dataclasses.replace(_message(), message_id="2.abc@acme.test"))
