@@ -28,6 +28,7 @@ from tests.world import Company, World, letter
 
 PASSWORD = "plum orbit ledger quay"
 BOUND = 6.0  # seconds after which a page has answered, whatever is away
+AT_ONCE = 1.0  # seconds for a page that knows already that it must wait for nobody
 BACK_WITHIN = 30.0  # seconds in which the supervisor brings a killed server back
 
 

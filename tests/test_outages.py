@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.outage import PASSWORD, Outages, Person, Town, at_once, timed
+from tests.outage import AT_ONCE, PASSWORD, Outages, Person, Town, at_once, timed
 from tests.world import World, letter, run, until
 
 pytestmark = pytest.mark.servers
@@ -113,6 +113,27 @@ def test_mail_server_away(town: Town) -> None:
         assert town.state(mailbox) == "pending"
     until(lambda: town.anna.get("/mail/f/inbox").status_code == 200, "the webmail opens again", 10)
     until(lambda: town.state(mailbox) == "ready", "the mailbox is made", 20)
+
+
+def test_mail_server_frozen(town: Town) -> None:
+    """Its connections stay open and nobody says a word: one page finds out, the next ones know."""
+    read = partial(town.anna.get, "/mail/f/inbox")
+    with town.outages.frozen("cyrus"):
+        health, *pages = at_once(
+            lambda: timed(lambda: httpx2.get(f"{town.company.base}/healthz", timeout=30)), *[partial(timed, read)] * 3
+        )
+        assert [page.status_code for page in pages] == [503] * 3
+        assert "Mail is not available at the moment" in pages[0].text
+        began = time.monotonic()
+        assert read().status_code == 503
+        assert time.monotonic() - began < AT_ONCE
+        assert health.status_code == 503
+        assert [part for part, found in health.json().items() if not found["ok"]] == ["engine"]
+        for url in ("/overview", "/domains/", "/addresses/", "/people", "/account"):
+            assert timed(partial(town.owner.get, url)).status_code == 200, url
+        assert town.arrive() == 250
+    until(lambda: read().status_code == 200, "the webmail opens again", 10)
+    until(lambda: httpx2.get(f"{town.company.base}/healthz", timeout=30).is_success, "everything is well again", 10)
 
 
 @pytest.mark.parametrize("how", ["away", "frozen"])

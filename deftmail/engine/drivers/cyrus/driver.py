@@ -12,7 +12,9 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 import httpx2
@@ -52,7 +54,8 @@ from deftmail.kit.conf import conf
 MIB = 1024 * 1024
 # Measured on 3.6.1: uploads of an account with a longer name answer 404, so its people could attach nothing.
 MAX_ADDRESS = 80
-PROBE_TIMEOUT = 3.0  # seconds
+PROBE_TIMEOUT = 2.0  # seconds for one answer of a part that is asked whether it is well
+HEALTH_WITHIN = 3.0  # seconds for all of them together
 # Seconds between looks at a mailbox that another worker is filling: while one makes its database of scripts, Cyrus
 # answers the other "System I/O error".
 CONFLICT_WAITS = (0.1, 0.3, 1.0)
@@ -66,7 +69,7 @@ class CyrusEngine:
     def __init__(
         self,
         *,
-        admin: Callable[[], AdminSession],
+        admin: Callable[..., AdminSession],
         keys: DkimKeys,
         tokens: TokenSource,
         jmap_url: str,
@@ -92,7 +95,7 @@ class CyrusEngine:
         host, port = _host_port(conf.cyrus_admin)
         password = conf.cyrus_admin_password.get_secret_value()
         return cls(
-            admin=lambda: AdminSession(host, port, conf.cyrus_admin_user, password),
+            admin=partial(AdminSession, host, port, conf.cyrus_admin_user, password),
             keys=DkimKeys(conf.redis_url),
             tokens=TokenSource(conf.cyrus_jwt_key.get_secret_value()),
             jmap_url=conf.cyrus_jmap_url,
@@ -252,37 +255,37 @@ class CyrusEngine:
         )
 
     def health(self) -> EngineHealth:
-        version = ""
-        parts = {"admin": "", "jmap": "", "dkim keys": ""}
-        try:
-            with self._admin() as admin:
-                version = _version(admin.welcome)
-        except EngineError as error:
-            parts["admin"] = str(error)
-        parts["jmap"] = self._jmap_trouble()
-        try:
-            if self._sessions:
-                parts["sessions"] = ""
-                self._sessions.end("", timeout=PROBE_TIMEOUT)
-        except EngineError as error:
-            parts["sessions"] = str(error)
-        try:
-            self._keys.ping()
-        except EngineError as error:
-            parts["dkim keys"] = str(error)
+        version: list[str] = []
+        asked: dict[str, Callable[[], object]] = {
+            "admin": lambda: version.append(self._welcome()),
+            "jmap": self._ask_jmap,
+            "dkim keys": self._keys.ping,
+        }
+        if self._sessions:
+            asked["sessions"] = lambda: self._sessions.end("", timeout=PROBE_TIMEOUT)
         if self._lmtp is not None:
-            parts["lmtp"] = _banner_trouble(self._lmtp)
-        return EngineHealth(self.name, version, parts)
+            asked["lmtp"] = partial(_ask_banner, self._lmtp)
+        # All at once, and a part that asks again and again by itself is not waited for.
+        pool, deadline = ThreadPoolExecutor(len(asked)), time.monotonic() + HEALTH_WITHIN
+        answers = {part: pool.submit(ask) for part, ask in asked.items()}
+        parts = {part: _trouble(answer, deadline) for part, answer in answers.items()}
+        pool.shutdown(wait=False)
+        return EngineHealth(self.name, "".join(version), parts)
 
-    def _jmap_trouble(self) -> str:
+    def _welcome(self) -> str:
+        with self._admin(timeout=PROBE_TIMEOUT) as admin:
+            return _version(admin.welcome)
+
+    def _ask_jmap(self) -> None:
         transport = httpx2.HTTPTransport(uds=self._jmap_socket, trust_env=False) if self._jmap_socket else None
         try:
             with httpx2.Client(transport=transport, timeout=PROBE_TIMEOUT, trust_env=False) as client:
                 status = client.get(f"{self._jmap_url}/jmap/").status_code
         except httpx2.HTTPError as error:
-            return f"{type(error).__name__}: {error}"
+            raise EngineUnavailable(f"{type(error).__name__}: {error}") from error
         # Without a token the answer is 401: it is there and it is shut.
-        return "" if status == 401 else f"HTTP {status} to a request without a token"
+        if status != 401:
+            raise EngineUnavailable(f"HTTP {status} to a request without a token")
 
 
 def _mark(spec: MailboxSpec) -> str:
@@ -316,10 +319,21 @@ def _version(welcome: str) -> str:
     return found[1] if found else ""
 
 
-def _banner_trouble(where: tuple[str, int]) -> str:
+def _trouble(answer: Future[object], deadline: float) -> str:
+    try:
+        answer.result(max(0.0, deadline - time.monotonic()))
+    except EngineError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {HEALTH_WITHIN} s"
+    return ""
+
+
+def _ask_banner(where: tuple[str, int]) -> None:
     try:
         with socket.create_connection(where, timeout=PROBE_TIMEOUT) as connection:
             greeting = connection.recv(200)
     except OSError as error:
-        return f"{where[0]}:{where[1]}: {error}"
-    return "" if greeting.startswith(b"220") else f"greets with {greeting[:60]!r}"
+        raise EngineUnavailable(f"{where[0]}:{where[1]}: {error}") from error
+    if not greeting.startswith(b"220"):
+        raise EngineUnavailable(f"greets with {greeting[:60]!r}")

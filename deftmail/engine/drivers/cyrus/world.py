@@ -7,6 +7,7 @@ import smtplib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from deftmail.engine.conformance.world import DeliveryRefused, World
 from deftmail.engine.drivers.cyrus.admin import AdminSession
@@ -101,7 +102,7 @@ class CyrusWorld(World):
     def unreachable(self) -> MailEngine:
         return ObservedEngine(
             CyrusEngine(
-                admin=lambda: AdminSession(NOWHERE, NO_PORT, "cyrus", "x", timeout=2),
+                admin=partial(AdminSession, NOWHERE, NO_PORT, "cyrus", "x"),
                 keys=DkimKeys(f"redis://{NOWHERE}:{NO_PORT}"),
                 tokens=TokenSource("eA=="),
                 jmap_url=f"http://{NOWHERE}:{NO_PORT}",
