@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import secrets
+import smtplib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from tests.world import Company, World, until
 pytestmark = pytest.mark.servers
 PASSWORD = "plum orbit ledger quay"
 FRESH = "quay ledger orbit plum"
+DOORS_KNOW_WITHIN = 3.0
+"""Seconds: the gate remembers facts of a sender for one."""
 ENDS_WITHIN = 8.0
 """Seconds from the answer to whoever changes a mailbox to the end of its last session, with a worker that is busy."""
 
@@ -126,6 +129,26 @@ def test_open_sessions_end(office: Office, change) -> None:
         assert not office.signs_in(address, PASSWORD)
         assert office.signs_in(address, FRESH) is (change is renew_password)
         assert [other.is_answered() for other in others] == [True, True]
+
+
+@pytest.mark.parametrize(("change", "code"), [(disable, 550), (renew_password, 450), (delete, 553)])
+def test_an_open_submission_session_sends_no_more(office: Office, change, code: int) -> None:
+    (address, path), (neighbour, _) = office.mailbox(), office.mailbox()
+
+    def answered(client: smtplib.SMTP, sender: str) -> int:
+        client.rset()
+        client.mail(sender)
+        return client.rcpt("target@outside.example")[0]
+
+    with office.world.submission(address, PASSWORD) as mine, office.world.submission(neighbour, PASSWORD) as other:
+        assert answered(mine, address) == 250
+        with office.company.api as api:
+            assert change(api, path).status_code in {200, 204}
+        until(lambda: answered(mine, address) == code, f"it is told {code}", DOORS_KNOW_WITHIN)
+        assert answered(other, neighbour) == 250
+    if change is renew_password:
+        with office.world.submission(address, FRESH) as client:
+            assert answered(client, address) == 250
 
 
 def test_other_changes_put_nobody_out(office: Office) -> None:

@@ -22,6 +22,7 @@ import structlog
 
 from deftmail.gate.database import Busy, Threads, on_connection
 from deftmail.gate.saslwire import Question
+from deftmail.gate.signedin import SignedIn
 from deftmail.kit import ratelimit
 from deftmail.kit.passwords import hash_password, verify_password
 from deftmail.mailboxes.actions import record_sign_in
@@ -117,17 +118,20 @@ class PasswordChecker:
     """Answers questions. `check` raises Busy (also NotReady) or a database error where there is no answer: then nobody
     is told "no"."""
 
-    def __init__(self, readers: Threads, hashers: Threads, *, memory: Memory | None = None) -> None:
+    def __init__(
+        self, readers: Threads, hashers: Threads, *, memory: Memory | None = None, signed_in: SignedIn | None = None
+    ) -> None:
         self._readers = readers
         self._hashers = hashers
         self.memory = memory or Memory()
+        self._signed_in = signed_in or SignedIn()
         self._turns = _Turns()
         # A real hash of a password nobody has, at the real cost, made once.
         self._nobody = hash_password(secrets.token_urlsafe(32))
         self._recording: set[asyncio.Task[None]] = set()
 
-    async def check(self, question: Question) -> Outcome:
-        """Decide one question."""
+    async def check(self, question: Question, caller: int = 0) -> Outcome:
+        """Decide one question, asked by the process `caller`."""
         address = canonical(question.address)
         if question.service not in SERVICES:
             outcome = Outcome.REFUSED_SERVICE
@@ -136,17 +140,17 @@ class PasswordChecker:
         account = await self._read(address)
         name = self.memory.name(address, account.password_hash if account else "", question.password)
         if account is not None and self.memory.age(name) < REMEMBER:
-            return self._admit(account, question, cached=True)
+            return self._admit(account, question, caller, cached=True)
         async with self._turns.of(address):
-            return await self._check_slowly(address, question)
+            return await self._check_slowly(address, question, caller)
 
-    async def _check_slowly(self, address: str, question: Question) -> Outcome:
+    async def _check_slowly(self, address: str, question: Question, caller: int) -> Outcome:
         account = await self._read(address)  # anew: the wait may have been long, and a neighbour may have proved it
         hashed = account.password_hash if account else self._nobody
         name = self.memory.name(address, hashed, question.password)
         age = self.memory.age(name) if account is not None else float("inf")
         if account is not None and age < REMEMBER:
-            return self._admit(account, question, cached=True)
+            return self._admit(account, question, caller, cached=True)
         # The protocol carries no client address, so failures are counted per account here; per-address limits are
         # Postfix's and Cyrus' own, and all accounts together are bounded by the hashing threads and their queue.
         if age > KNOWN and not (await self._failures(address, cost=0)).allowed:
@@ -164,9 +168,9 @@ class PasswordChecker:
             log.info("sign_in", outcome=Outcome.WRONG, service=question.service, account=address)
             return Outcome.WRONG
         self.memory.put(name)
-        return self._admit(account, question, cached=False)
+        return self._admit(account, question, caller, cached=False)
 
-    def _admit(self, account: system.Account, question: Question, *, cached: bool) -> Outcome:
+    def _admit(self, account: system.Account, question: Question, caller: int, *, cached: bool) -> Outcome:
         """The password is right: does the mailbox's state let him in? Suspended ones read and receive; their sending
         is refused with a reason where the message is offered."""
         if account.status == MailUser.Status.DISABLED:
@@ -176,6 +180,8 @@ class PasswordChecker:
             # Under this address the engine may still hold the mail of an earlier mailbox (an outage while it was
             # deleted and made again): it is erased before this one counts as ready.
             raise NotReady
+        if question.service == "smtp":
+            self._signed_in.note(caller, account.email, account.password_hash)
         if not cached:
             log.info("sign_in", outcome=Outcome.RIGHT, service=question.service, account=account.email)
         task = asyncio.get_running_loop().create_task(self._record(account))

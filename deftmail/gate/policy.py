@@ -19,6 +19,7 @@ from deftmail.gate.freshness import Fresh
 from deftmail.gate.passwords import canonical
 from deftmail.gate.policywire import Attributes, PolicyError, PolicyParser, encode_action
 from deftmail.gate.recipients import Recipients
+from deftmail.gate.signedin import SignedIn
 from deftmail.sending import decisions, facts
 from deftmail.sending.decisions import Door, Verdict
 from deftmail.sending.limits import Subject, chargeable
@@ -83,10 +84,12 @@ class Decider:
         source: Facts = facts,
         poke: Callable[[str], object] | None = None,
         charged: Callable[[str], object] | None = None,
+        signed_in: SignedIn | None = None,
     ) -> None:
         self._readers = readers
         self._limits = limits
         self._charged = charged or (lambda _queue_id: None)
+        self._signed_in = signed_in or SignedIn()
         self._senders = Fresh(self._read_sender)
         self._recipients = Recipients()
         self._facts = source
@@ -134,6 +137,11 @@ class Decider:
         account = canonical(_account(door, attributes))
         sender = await self._senders.get(account) if account else None
         envelope_from = attributes.get("sender", "")
+        if door is Door.SUBMISSION and self._has_old_password(attributes, sender):
+            sender = await self._read_sender(account)  # what is kept may be older than the sign-in
+            if self._has_old_password(attributes, sender):
+                self._tell(door, attributes, decisions.SIGN_IN_AGAIN)
+                return decisions.SIGN_IN_AGAIN
         verdict = decisions.may_send(door, account, sender, canonical(envelope_from) if envelope_from else "")
         if verdict.allowed and sender is not None and state in ("DATA", "END-OF-MESSAGE"):
             verdict = await self._within_limits(sender, attributes)
@@ -165,6 +173,10 @@ class Decider:
                 self._charged(queue_id)
         self._recipients.forget(instance)
         return verdict
+
+    def _has_old_password(self, attributes: Attributes, sender: decisions.Sender | None) -> bool:
+        instance = attributes.get("instance", "")
+        return sender is not None and self._signed_in.is_outdated(instance, sender.email, sender.password_hash)
 
     def _read_sender(self, account: str) -> Awaitable[decisions.Sender | None]:
         return self._read(lambda: self._facts.sender(account))

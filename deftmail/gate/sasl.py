@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 
 import structlog
 
@@ -54,7 +56,7 @@ class SaslServer:
             question = await asyncio.wait_for(_read(reader), READ_WITHIN)
             if question is None:
                 return
-            outcome = await asyncio.wait_for(self._checker.check(question), ANSWER_WITHIN)
+            outcome = await asyncio.wait_for(self._checker.check(question, _caller(writer)), ANSWER_WITHIN)
             writer.write(encode_answer("OK" if outcome is Outcome.RIGHT else _NO[outcome]))
             await asyncio.wait_for(writer.drain(), READ_WITHIN)
         except FrameError as error:
@@ -70,6 +72,13 @@ class SaslServer:
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), READ_WITHIN)
+
+
+def _caller(writer: asyncio.StreamWriter) -> int:
+    """The process at the other end (unix(7), SO_PEERCRED)."""
+    link = writer.get_extra_info("socket")
+    pid, _uid, _gid = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)
 
 
 async def _read(reader: asyncio.StreamReader) -> Question | None:

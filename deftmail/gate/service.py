@@ -19,6 +19,7 @@ from deftmail.gate.maillog import Follower
 from deftmail.gate.passwords import PasswordChecker
 from deftmail.gate.policy import Decider, PolicyServer
 from deftmail.gate.sasl import SaslServer
+from deftmail.gate.signedin import SignedIn
 from deftmail.sending import counters
 from deftmail.sending.actions.mirror import mirror
 
@@ -53,11 +54,13 @@ class Gate:
         self._http_address = _host_port(http)
         self._readers = reader_threads()
         self._hashers = hash_threads()
-        self.checker = PasswordChecker(self._readers, self._hashers)
+        signed_in = SignedIn()
+        self.checker = PasswordChecker(self._readers, self._hashers, signed_in=signed_in)
         self._sasl = SaslServer(self.checker)
         self._limiter = Limiter(lambda: self._readers.run(on_connection, counters.refill))
         self._follower = Follower(self._limiter, mail_log, queue_command)
-        self._policy = PolicyServer(Decider(self._readers, self._limiter, charged=self._follower.charged))
+        decider = Decider(self._readers, self._limiter, charged=self._follower.charged, signed_in=signed_in)
+        self._policy = PolicyServer(decider)
         self._background: list[asyncio.Task[None]] = []
         self._health = HealthServer(self._readers, self._figures)
         self._servers: list[asyncio.Server] = []

@@ -7,7 +7,7 @@ codes into something else, and loses the sentence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -52,6 +52,9 @@ OK = Verdict(Code.OK)
 UNAVAILABLE = Verdict(Code.LATER, "unavailable", "Temporarily unavailable, please try again later")
 
 
+SIGN_IN_AGAIN = Verdict(Code.LATER, "old-password", "The password was changed, please sign in again")
+
+
 class Door(StrEnum):
     """Where a message comes in; the `policy_context` Postfix adds for each of its services."""
 
@@ -77,6 +80,7 @@ class Sender:
     addresses: what it may write as, lower case
     dkim_live: the signer holds the key of the mailbox's domain
     subject: whose counters its mail is charged to; help_url: where a refusal sends people
+    password_hash: of its present password
     """
 
     email: str
@@ -90,6 +94,7 @@ class Sender:
     subject: Subject | None = None
     block: BlockFact | None = None
     help_url: str = ""
+    password_hash: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def sender(account: str) -> Sender | None:
         subject=subject,
         block=system.block_on(subject),
         help_url=help_url(),
+        password_hash=found.password_hash,
     )
 
 

@@ -14,6 +14,7 @@ from deftmail.gate.tests.test_policy_server import (  # noqa: F401 -- fixtures
     ledger,
     pokes,
     policy_port,
+    signed_in,
     submission,
     talk,
 )

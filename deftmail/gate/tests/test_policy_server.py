@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError
@@ -11,6 +12,7 @@ from django.db import OperationalError
 from deftmail.gate import freshness, policy
 from deftmail.gate.policy import Decider, PolicyServer
 from deftmail.gate.policywire import MAX_LINE, encode_request
+from deftmail.gate.signedin import SignedIn
 from deftmail.sending.decisions import Recipient, Sender, Verdict
 from deftmail.sending.limits import ALLOWED, Subject
 
@@ -79,6 +81,11 @@ def ledger():
 
 
 @pytest.fixture
+def signed_in():
+    return SignedIn()
+
+
+@pytest.fixture
 def followed():
     return []
 
@@ -100,8 +107,10 @@ def pokes():
 
 
 @pytest.fixture
-async def policy_port(facts, pokes, threads, ledger, followed):
-    server = PolicyServer(Decider(threads[0], ledger, source=facts, poke=pokes.append, charged=followed.append))
+async def policy_port(facts, pokes, threads, ledger, followed, signed_in):
+    server = PolicyServer(
+        Decider(threads[0], ledger, source=facts, poke=pokes.append, charged=followed.append, signed_in=signed_in)
+    )
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     yield listening.sockets[0].getsockname()[1]
     listening.close()
@@ -160,6 +169,28 @@ class TestPolicyAnswers:
     async def test_a_foreign_sender_is_refused_at_every_state(self, policy_port, state):
         (action,) = await talk(policy_port, submission(sender="ceo@other.test", protocol_state=state))
         assert action.startswith("550 5.7.1 alice@acme.test may not send as ceo@other.test")
+
+    @pytest.mark.parametrize("state", ["MAIL", "RCPT", "DATA", "END-OF-MESSAGE"])
+    async def test_who_signed_in_with_an_earlier_password_sends_nothing(self, policy_port, facts, signed_in, state):
+        facts.senders[ALICE.email] = replace(ALICE, password_hash="new")
+        signed_in.note(0xA1, ALICE.email, "old")
+        signed_in.note(0xB2, ALICE.email, "new")
+        signed_in.note(0xC3, "bob@acme.test", "old")
+        said = [
+            (await talk(policy_port, submission(instance=f"{pid}.6925.1f.0", protocol_state=state)))[0]
+            for pid in ("a1", "b2", "c3", "d4", "", "x")
+        ]
+        assert said == ["450 4.7.1 The password was changed, please sign in again", *["DUNNO"] * 5]
+
+    async def test_a_sign_in_after_the_facts_were_read_is_no_earlier_password(
+        self, policy_port, facts, signed_in, monkeypatch
+    ):
+        monkeypatch.setattr(freshness, "FRESH", 60.0)
+        facts.senders[ALICE.email] = replace(ALICE, password_hash="old")
+        assert await talk(policy_port, submission()) == ["DUNNO"]
+        facts.senders[ALICE.email] = replace(ALICE, password_hash="new")
+        signed_in.note(0x1, ALICE.email, "new")
+        assert await talk(policy_port, submission()) == ["DUNNO"]
 
     @pytest.mark.parametrize("state", ["CONNECT", "EHLO", "VRFY", ""])
     async def test_nothing_is_decided_at_others(self, policy_port, state):
