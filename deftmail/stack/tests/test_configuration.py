@@ -55,6 +55,15 @@ def test_production_refuses_passwords_in_clear(production: Path) -> None:
     assert 'listen="/run/deftmail/http.sock"' in line
 
 
+def test_sessions_are_ended_for_our_account_alone(production: Path) -> None:
+    services = (production / "etc/deftmail/cyrus/cyrus.conf").read_text()
+    line = next(line for line in services.splitlines() if line.strip().startswith("sessions "))
+    assert 'sessions.py /var/lib/deftmail/cyrus/conf/proc deftmail"' in line
+    assert (production / "etc/deftmail/cyrus/sessions.py").is_file()
+    environment = parse_environment((production / "etc/deftmail/deftmail.env").read_text())
+    assert f'listen="{environment["DEFTMAIL_CYRUS_SESSIONS_SOCKET"]}"' in line
+
+
 def test_passwords_tried_on_many_accounts_are_slowed(production: Path) -> None:
     """The gate counts by account; these two count the rest."""
     imap = _settings((production / "etc/deftmail/cyrus/imapd.conf").read_text(), ":")
