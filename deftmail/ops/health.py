@@ -5,17 +5,41 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.core.cache import cache
 from django.db import connections
 
 from deftmail.engine.errors import EngineUnavailable
+from deftmail.engine.port import EngineHealth
 from deftmail.engine.registry import engine
 from deftmail.kit import ratelimit
 
 FRESH = 1.0
 """Seconds that what was found counts."""
+ENGINE_WITHIN = 3.0
+"""Seconds for the engine to say how it is."""
 Report = dict[str, dict[str, object]]
+
+
+class _Engines:
+    """The engine's own report, waited for a moment: a frozen engine takes as long as its driver's longest wait.
+
+    Who comes while one report is not there yet waits for that one, so that no threads pile up.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "health")
+        self._asked: Future[EngineHealth] | None = None
+
+    def ask(self) -> EngineHealth:
+        """Raises TimeoutError where it takes longer than `ENGINE_WITHIN`."""
+        if self._asked is None or self._asked.done():
+            self._asked = self._thread.submit(lambda: engine().health())
+        return self._asked.result(ENGINE_WITHIN)
+
+
+_engines = _Engines()
 
 
 def _database() -> None:
@@ -32,7 +56,7 @@ def _cache() -> None:
 
 
 def _engine() -> None:
-    health = engine().health()
+    health = _engines.ask()
     if not health.ok:  # it reports what is away, it does not raise
         raise EngineUnavailable(", ".join(part for part, trouble in health.parts.items() if trouble))
 

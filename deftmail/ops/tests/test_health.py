@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from deftmail.engine.errors import EngineUnavailable
+from deftmail.engine.port import EngineHealth
+from deftmail.engine.testing import FakeEngine
 from deftmail.ops import health as health_module
 from deftmail.ops.health import FRESH, Health
 
@@ -52,3 +55,32 @@ def test_what_was_found_counts_for_a_second_and_no_longer(asked: list[str]) -> N
     now[0] += 0.02
     health.report()
     assert len(asked) == 4
+
+
+def test_an_engine_that_says_nothing_is_waited_for_a_moment(
+    fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_module, "ENGINE_WITHIN", 0.2)
+    goes_on, asked = threading.Event(), []
+
+    def frozen(engine: FakeEngine) -> EngineHealth:
+        asked.append(engine)
+        goes_on.wait()
+        return EngineHealth("fake", "1", {"memory": ""})
+
+    monkeypatch.setattr(FakeEngine, "health", frozen)
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            health_module.PARTS["engine"]()
+        assert time.monotonic() - began < 1
+    assert len(asked) == 1, "who came later waited for the first question"
+    goes_on.set()
+    health_module.PARTS["engine"]()
+
+
+def test_a_part_of_the_engine_that_is_away_is_named(fake_engine: FakeEngine) -> None:
+    health_module.PARTS["engine"]()
+    fake_engine.fail(EngineUnavailable("nobody there"))
+    with pytest.raises(EngineUnavailable, match="memory"):
+        health_module.PARTS["engine"]()
