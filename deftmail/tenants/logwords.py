@@ -42,6 +42,14 @@ _WORDS: dict[str, str | Promise] = {
     "person.address_lost": gettext_lazy("Sign-in address lost: its domain belongs to another company"),
 }
 
+# Details whose key does not read as a word.
+_NAMES: dict[str, str | Promise] = {
+    "agent": gettext_lazy("Browser"),
+    "api_access": gettext_lazy("API access"),
+    "quota_mb": gettext_lazy("Storage"),
+    "used_bytes": gettext_lazy("Bytes used"),
+}
+
 
 @dataclass(frozen=True)
 class LogLine:
@@ -61,27 +69,30 @@ class LogLine:
         details: dict[str, Any] = self.row.details
         before, after = details.get("before") or {}, details.get("after") or {}
         changed = [
-            (_name(key), _shown(before.get(key)), _shown(after.get(key)))
+            (_name(key), _shown(before.get(key), key), _shown(after.get(key), key))
             for key in dict.fromkeys((*before, *after))
             if before.get(key) != after.get(key)
         ]
         rest = [
-            (_name(key), "", _shown(value))
+            (_name(key), "", _shown(value, key))
             for key, value in details.items()
-            if key not in ("before", "after", "own") and value not in ("", None, [], {})
+            if key not in ("before", "after", "own") and value not in ("", None, False, [], {})
         ]
         return changed + rest
 
 
 def _name(key: str) -> str:
-    return key.removesuffix("_id").replace("_", " ").capitalize()
+    known = _NAMES.get(key)
+    return str(known) if known is not None else key.removesuffix("_id").replace("_", " ").capitalize()
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, key: str) -> str:
     if value is None or value == "":
         return _("none")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)[:300]
+    if key.endswith("_mb"):
+        return f"{value} MB"
     return str(value)[:300]
