@@ -17,14 +17,28 @@ def load_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def needs_no_installation(arguments: list[str]) -> bool:
+    """Help, and the test cases on a mail server that the arguments name, work in a checkout where nothing is set up."""
+    return bool({"--help", "-h", "help"} & set(arguments)) or arguments[:2] == ["engine", "conformance"]
+
+
 def main() -> None:
     """Entry point; ends the process with the command's exit status."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["stack"]:
         sys.exit(stack_cli.main(arguments[1:]))
     load_environment()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deftmail.settings")
     # Imported late: `deftmail stack` must work without Django.
     from django.core.management import execute_from_command_line
+    from pydantic import ValidationError
 
-    execute_from_command_line([Path(sys.argv[0]).name, *arguments])
+    bare = "DEFTMAIL_SECRET_KEY" not in os.environ and needs_no_installation(arguments)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deftmail.settings_check" if bare else "deftmail.settings")
+    try:
+        execute_from_command_line([Path(sys.argv[0]).name, *arguments])
+    except ValidationError as error:
+        if error.title != "Conf":
+            raise
+        # Never with the values: some are secrets.
+        wrong = ", ".join(f"DEFTMAIL_{'.'.join(map(str, one['loc'])).upper()} ({one['msg']})" for one in error.errors())
+        sys.exit(f"Settings are missing or wrong: {wrong}. See docs/settings.md; in a checkout `make up` makes them.")

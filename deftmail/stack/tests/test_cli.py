@@ -97,6 +97,35 @@ def test_the_console_script_takes_variables_that_are_not_set(tmp_path: Path, mon
     assert os.environ["DEFTMAIL_STACK_TEST_NEW"] == "a=b"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("engine", "conformance", "--help"), 0, "--admin USER:PASSWORD"),
+        (("engine", "setup", "stalwart", "--help"), 0, "--dry-run"),
+        (
+            ("engine", "conformance", "--engine", "stalwart", "--url", "http://127.0.0.1:1"),
+            1,
+            "missing: --admin, --smtp",
+        ),
+        (("engine", "doctor"), 1, "Settings are missing or wrong: DEFTMAIL_SECRET_KEY (Field required), "),
+    ],
+)
+def test_where_nothing_is_set_up_help_and_conformance_work_and_others_say_what_is_missing(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, deftmail.cli; sys.argv[0] = 'deftmail'; deftmail.cli.main()"
+    environment = {"PATH": os.environ["PATH"], "DEFTMAIL_VAR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == status, run.stderr
+    assert told in " ".join((run.stdout + run.stderr).split())
+    assert "Traceback" not in run.stderr
+
+
 def test_the_stack_commands_start_without_django() -> None:
     import subprocess
     import sys
