@@ -57,7 +57,9 @@ def test_without_dns_the_reload_fails_and_the_next_run_makes_up_for_it(fake):
         run(server)
     assert fake.registry.applied["MtaHook"] == []
     server.set("SpamPyzor", update={"singleton": {"enable": False}})
-    assert run(server, key_works=True).done == ()
+    outcome = run(server)
+    assert outcome.done == ("key of the service account",), "a key that nobody was shown is of no use"
+    assert setup.answers(service(fake, outcome.api_key))
     assert len(fake.registry.applied["MtaHook"]) == 2
 
 

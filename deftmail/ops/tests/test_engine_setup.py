@@ -36,7 +36,7 @@ def setup(*arguments):
 
 def test_a_dry_run_prints_the_plan_and_changes_nothing(server):
     said = setup("--dry-run")
-    assert said.count("would do: ") == 11
+    assert said.count("would do: ") == 12
     assert "key" in said
     assert server.changes == []
 
@@ -82,7 +82,7 @@ def test_what_is_typed_wrong_and_a_server_that_refuses_are_said(server, monkeypa
     server.status = 200
     out = StringIO()
     call_command("engine", "setup", "stalwart", "--url", URL, "--admin", "-", "--dry-run", "--json", stdout=out)
-    assert len(json.loads(out.getvalue())["steps"]) == 11
+    assert len(json.loads(out.getvalue())["steps"]) == 12
 
 
 class Settings:

@@ -6,6 +6,7 @@ so nothing is read first, and what a server turns out to do by itself, or not to
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,15 +28,24 @@ if anyof (header :is "X-Spam" "Yes", header :matches "X-Spam-Status" "Yes*") {
 }
 """
 USING = (CORE, MAIL, SIEVE)
+PAUSES = (0.1, 0.4)  # seconds before another attempt where two workers met in one mailbox
 MANY = 4  # from so many new mailboxes on, what they have in common is asked and uploaded once
 
 
 def make_right(account: MailAccount) -> None:
     """Folders by role and the script. Two workers may meet here: one's refusal is the other's success."""
-    with jmap_as_engine_errors():
-        account.ensure_roles()
-        if account.sieve_get() != SCRIPT:
-            account.sieve_put(SCRIPT)
+    for pause in (*PAUSES, None):
+        try:
+            with jmap_as_engine_errors():
+                account.ensure_roles()
+                if account.sieve_get() != SCRIPT:
+                    account.sieve_put(SCRIPT)
+        except EngineBusy:
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 def fill_new(

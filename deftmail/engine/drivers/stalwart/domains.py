@@ -118,7 +118,7 @@ class Domains:
 
     def _all_done(self, calls: list[Call], about: str) -> None:
         """Send changes and destructions in one request; raise for the first that was not done."""
-        for (_name, arguments), answer in zip(calls, self._management.ask(calls), strict=True):
+        for (_name, arguments), answer in zip(calls, self._management.change(calls), strict=True):
             for id_ in arguments.get("update", ()):
                 if id_ not in (answer.get("updated") or ()):
                     raise set_error((answer.get("notUpdated") or {}).get(id_), about)

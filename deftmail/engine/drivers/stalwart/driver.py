@@ -339,7 +339,7 @@ class StalwartEngine:
             home = held.get(domain_of(address))
             if home is not None:
                 filter_ = {"name": address.rpartition("@")[0], "domainId": home.id}
-                calls.append(("x:Account/query", {"filter": filter_}))
+                calls.append(("x:Account/query", {"filter": filter_, "calculateTotal": True}))
         ids = [id_ for answer in self.management.ask(calls) for id_ in answer.get("ids") or ()]
         wanted = set(addresses)
         accounts = self.management.get("Account", list(dict.fromkeys(ids)), objects.ACCOUNT_PROPERTIES)

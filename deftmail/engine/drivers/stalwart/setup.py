@@ -39,6 +39,7 @@ class Found:
     authentication: Object
     metrics: Object
     stage_data: Object
+    email: Object
     hooks: Sequence[Object]
     webhooks: Sequence[Object]
     throttles: Sequence[Object]
@@ -82,14 +83,14 @@ class Outcome:
 def read(server: Management, wanted: Wanted) -> Found:
     """Look at the server, change nothing. Raises EngineError; EngineRefused for a server before 0.16."""
     server.session()
-    settings = ("Authentication", "Metrics", "MtaStageData", "SystemSettings")
+    settings = ("Authentication", "Metrics", "MtaStageData", "Email", "SystemSettings")
     lists = ("MtaHook", "WebHook", "MtaInboundThrottle")
     told = server.ask(
         [(f"x:{kind}/get", {"ids": [SINGLETON]}) for kind in settings]
         + [(f"x:{kind}/get", {"ids": None}) for kind in lists]
     )
-    authentication, metrics, stage_data, system = (_first(answer) for answer in told[:4])
-    hooks, webhooks, throttles = (_objects(answer) for answer in told[4:])
+    authentication, metrics, stage_data, email, system = (_first(answer) for answer in told[:5])
+    hooks, webhooks, throttles = (_objects(answer) for answer in told[5:])
     domain = _domain(server, wanted, system)
     account = None
     keys: list[Object] = []
@@ -98,7 +99,7 @@ def read(server: Management, wanted: Wanted) -> Found:
     if account is not None:
         [answer] = server.ask([("x:ApiKey/get", {"accountId": account["id"], "ids": None})])
         keys = [key for key in _objects(answer) if key.get("description") == KEY_LABEL]
-    return Found(authentication, metrics, stage_data, hooks, webhooks, throttles, domain, account, keys)
+    return Found(authentication, metrics, stage_data, email, hooks, webhooks, throttles, domain, account, keys)
 
 
 def answers(server: Management) -> bool:
@@ -129,13 +130,6 @@ def plan(found: Found, wanted: Wanted, *, key_works: bool = False, new_key: bool
     domain_name = str(found.domain["name"]) if found.domain else wanted.operator_domain
     steps += _limits(found)
     steps += _identity(found, wanted, ids)
-    if new_key or not found.keys:
-        steps += _new_key(found, ids)
-    elif not key_works:
-        notes.append(
-            "The service account has a key, but DEFTMAIL_STALWART_API_KEY does not hold it. "
-            "Put it there, or run the set-up with --new-key to replace it"
-        )
     steps += _callbacks("MtaHook", HOOK_PATH, wanted.hooks(), found.hooks)
     steps += _callbacks("WebHook", EVENTS_PATH, [wanted.webhook()], found.webhooks)
     for throttle in found.throttles:
@@ -148,10 +142,21 @@ def plan(found: Found, wanted: Wanted, *, key_works: bool = False, new_key: bool
     steps += _singleton(
         "MtaStageData", "the largest message is what our hook reads", wanted.message_size(), found.stage_data
     )
+    folders = found.email.get("defaultFolders") or {}
+    if "archive" not in folders:
+        steps += _singleton("Email", "new mailboxes get an archive folder", wanted.folders(folders), found.email)
     prometheus = found.metrics.get("prometheus") or {}
     theirs = prometheus.get("@type") == "Enabled" and not str(prometheus.get("authUsername")).startswith(METRICS_USER)
     if not theirs:
         steps += _singleton("Metrics", "figures for Prometheus behind a password", wanted.metrics(), found.metrics)
+    # Last: a key is shown once, and a step that fails after it would lose it.
+    if new_key or not found.keys:
+        steps += _new_key(found, ids)
+    elif not key_works:
+        notes.append(
+            "The service account has a key, but DEFTMAIL_STALWART_API_KEY does not hold it. "
+            "Put it there, or run the set-up with --new-key to replace it"
+        )
     return Plan(tuple(steps), tuple(notes), ids, f"{SERVICE_NAME}@{domain_name}")
 
 
@@ -232,19 +237,23 @@ def _singleton(kind: str, sentence: str, wanted: Object, found: Object) -> Itera
 
 
 def apply(server: Management, todo: Plan) -> Outcome:
-    """Do the steps one after another, then reload the settings; also without steps, since an earlier run may have ended
-    between the two. Raises EngineError at the first that fails: run it again, what was done is found done."""
+    """Do the steps one after another and reload the settings, also without steps, since an earlier run may have ended
+    between the two; keys come after that. Raises EngineError at the first that fails: run it again, what was done is
+    found done."""
     ids = dict(todo.ids)
     key: SecretStr | None = None
-    done = []
-    for step in todo.steps:
+    done: list[str] = []
+    settings = [step for step in todo.steps if step.kind != "ApiKey"]
+    for step in (*settings, None, *(step for step in todo.steps if step.kind == "ApiKey")):
+        if step is None:
+            reload_settings(server)
+            continue
         made = _run(server, step, ids)
         if step.name:
             ids[step.name] = str(made.get("id", ""))
         if step.kind == "ApiKey" and step.create is not None:
             key = SecretStr(str(made.get("secret", "")))
         done.append(step.sentence)
-    reload_settings(server)
     return Outcome(todo.account, tuple(done), key)
 
 

@@ -103,6 +103,11 @@ class Wanted:
             }
         }
 
+    @staticmethod
+    def folders(now: Object) -> Object:
+        """The archive folder in every new mailbox, beside whatever folders the operator chose."""
+        return {"defaultFolders": {"archive": {"name": "Archive", "create": True, "subscribe": True}, **now}}
+
     def message_size(self) -> Object:
         """The largest message: what our hook can read."""
         return {"maxMessageSize": {"else": str(MESSAGE_BYTES), "match": {}}}

@@ -7,7 +7,9 @@ why not, and one it keeps silent about counts as not done.
 from __future__ import annotations
 
 import json
+import random
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,6 +28,9 @@ SIEVE = "urn:ietf:params:jmap:sieve"
 MANAGEMENT = "urn:stalwart:jmap"  # known since 0.16: before, management was a REST API
 PAGE = 500  # ids a query is asked for at once
 READS = 3  # attempts to read a list that changes while it is read
+# Seconds before a change is sent again that met another writer of the same object: Stalwart answers the whole call
+# with `serverUnavailable`, whatever of it was done.
+PAUSES = (0.05, 0.2, 0.5, 1.0)
 
 T = TypeVar("T")
 Call = tuple[str, dict[str, Any]]
@@ -248,6 +253,18 @@ class Management:
             raise EngineUnavailable(f"no answer for {missing[0]}")
         return [found[str(number)] for number in range(len(calls))]
 
+    def change(self, calls: Sequence[Call]) -> list[Object]:
+        """As `ask`, for `/set` calls that may be sent twice: one that met another writer is sent again."""
+        answers = self.each(calls)
+        for pause in PAUSES:
+            met = [place for place, answer in enumerate(answers) if _met_another(answer)]
+            if not met:
+                break
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 -- so that two workers do not meet again
+            for place, answer in zip(met, self.each([calls[place] for place in met]), strict=True):
+                answers[place] = answer
+        return [self._answer(answer, call[0]) for answer, call in zip(answers, calls, strict=True)]
+
     @staticmethod
     def _answer(answer: Object, method: str) -> Object:
         error = answer.get("error")
@@ -267,9 +284,10 @@ class Management:
 
     def find(self, kind: str, filter_: Object) -> list[Object]:
         """The objects a narrow filter matches (one page of them), in one request."""
+        # With the total asked for, the limit is one of the answer and not of what each part of the filter may match.
         _ids, got = self.ask(
             [
-                (f"x:{kind}/query", {"filter": filter_, "limit": min(PAGE, self.limits.get)}),
+                (f"x:{kind}/query", {"filter": filter_, "limit": min(PAGE, self.limits.get), "calculateTotal": True}),
                 (f"x:{kind}/get", {"#ids": {"resultOf": "0", "name": f"x:{kind}/query", "path": "/ids"}}),
             ]
         )
@@ -331,7 +349,7 @@ class Management:
         ]
         calls += [(f"x:{kind}/set", {**about, "destroy": list(ids)}) for ids in pieces(list(destroy), self.limits.set)]
         whole = SetAnswer()
-        for answer in map(read_set, self.ask(calls)):
+        for answer in map(read_set, self.change(calls)):
             whole.created |= answer.created
             whole.updated |= answer.updated
             whole.destroyed |= answer.destroyed
@@ -347,6 +365,11 @@ class Management:
         if not isinstance(blob, str):
             raise EngineUnavailable("the upload's answer has no blobId")
         return blob
+
+
+def _met_another(answer: Object) -> bool:
+    error = answer.get("error")
+    return isinstance(error, dict) and error.get("type") == "serverUnavailable"
 
 
 def pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

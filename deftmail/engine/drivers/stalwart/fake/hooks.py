@@ -1,4 +1,4 @@
-"""What the fake asks and tells others: MTA hooks at `data`, webhooks of events."""
+"""What the fake asks and tells others: MTA hooks at `rcpt` and `data`, webhooks of events."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 import hmac
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email import message_from_bytes, policy
 from typing import Any
 
 import httpx2
 
+from deftmail.engine.drivers.stalwart.fake import expressions
 from deftmail.engine.drivers.stalwart.fake.mail import Refusal, now
 
 Object = dict[str, Any]
@@ -26,35 +27,37 @@ def _headers(object_: Object) -> dict[str, str]:
     return headers
 
 
-def _concerns(hook: Object, login: str) -> bool:
-    """The expressions that are used here: none, any authenticated sender, one sender."""
-    condition = hook["enable"]["else"]
-    if condition.startswith("authenticated_as =="):
-        return bool(condition.partition("==")[2].strip().strip("'") == login)
-    return bool(condition in {"true", "!is_empty(authenticated_as)"})
-
-
-def ask_hooks(hooks: Sequence[Object], login: str, sender: str, recipients: Sequence[str], content: bytes) -> None:
-    """Ask each hook of the stage `data`, the only one the fake has. Raises Refusal as the hook says."""
-    parsed = message_from_bytes(content, policy=policy.compat32)
-    body = {
-        "context": {
-            "stage": "data",
-            "client": {"ip": "127.0.0.1", "port": 0, "ptr": None, "helo": "localhost", "activeConnections": 1},
-            "sasl": {"login": login},
-            "server": {"name": "Stalwart v0.16.19", "port": 0, "ip": "127.0.0.1"},
-            "queue": {"id": uuid.uuid4().hex[:15]},
-            "protocol": {"version": 1},
-        },
-        "envelope": {"from": {"address": sender}, "to": [{"address": one} for one in recipients]},
-        "message": {
+def ask_hooks(
+    hooks: Sequence[Object],
+    stage: str,
+    facts: Mapping[str, str],
+    sender: str,
+    recipients: Sequence[str],
+    content: bytes,
+) -> None:
+    """Ask each hook of a stage whose expression holds for `facts`. Raises Refusal as the hook says."""
+    port = 0 if facts.get("door") == "jmap" else 587  # a JMAP submission has no connection
+    context: Object = {
+        "stage": stage,
+        "client": {"ip": "127.0.0.1", "port": port and 40000, "ptr": None, "helo": "localhost", "activeConnections": 1},
+        "server": {"name": "Stalwart v0.16.19", "port": port, "ip": "127.0.0.1"},
+        "protocol": {"version": 1},
+    }
+    if facts.get("authenticated_as"):
+        context["sasl"] = {"login": facts["authenticated_as"]}
+    envelope = {"from": {"address": sender}, "to": [{"address": one} for one in recipients]}
+    body: Object = {"context": context, "envelope": envelope}
+    if stage == "data":
+        context["queue"] = {"id": uuid.uuid4().hex[:15]}
+        parsed = message_from_bytes(content, policy=policy.compat32)
+        body["message"] = {
             "headers": [[name, f" {value}\r\n"] for name, value in parsed.items()],
             "contents": content.partition(b"\r\n\r\n")[2].decode("utf-8", "replace"),
             "size": len(content),
-        },
-    }
+        }
+    where = {"data": "DATA", "rcpt": "RCPT"}[stage]
     for hook in hooks:
-        if not hook["stages"].get("data") or not _concerns(hook, login):
+        if not hook["stages"].get(stage) or not expressions.holds(hook["enable"], facts):
             continue
         try:
             response = httpx2.post(
@@ -65,12 +68,13 @@ def ask_hooks(hooks: Sequence[Object], login: str, sender: str, recipients: Sequ
             answer = {}
         action = answer.get("action")
         if action is None and hook["tempFailOnError"]:
-            raise Refusal(451, "4.3.5 Unable to accept message at this time.")
+            raise Refusal(451, "4.3.5 Unable to accept message at this time.", where)
         if action == "reject":
             told = answer.get("response") or {}
             if told.get("status") and told.get("message"):
-                raise Refusal(int(told["status"]), f"{told.get('enhanced_status', '')} {told['message']}".strip())
-            raise Refusal(503, "5.5.3 Message rejected.")
+                text = f"{told.get('enhanced_status', '')} {told['message']}".strip()
+                raise Refusal(int(told["status"]), text, where)
+            raise Refusal(503, "5.5.3 Message rejected.", where)
 
 
 def tell_webhooks(webhooks: Sequence[Object], type_: str, data: Object) -> None:

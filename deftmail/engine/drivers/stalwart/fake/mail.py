@@ -29,16 +29,23 @@ _RULE = re.compile(r'if header :contains "([^"]+)" "([^"]+)" \{\s*fileinto "([^"
 
 
 class Refusal(Exception):
-    """A reply of SMTP other than success. code: 4xx or 5xx"""
+    """A reply of SMTP other than success. code: 4xx or 5xx; stage: MAIL-FROM, RCPT, DATA or AUTH"""
 
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, code: int, text: str, stage: str = "DATA") -> None:
         super().__init__(text)
         self.code = code
+        self.stage = stage
 
 
 def now(after: float = 0) -> str:
     """The time as JMAP writes it, `after` seconds from now."""
     return (datetime.now(UTC) + timedelta(seconds=after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _delivery(refused: Refusal | None) -> Object:
+    if refused is not None:
+        return {"delivered": "no", "smtpReply": f"{refused.code} {refused}", "displayed": "unknown"}
+    return {"delivered": "queued", "smtpReply": "250 2.1.5 Queued", "displayed": "unknown"}
 
 
 class StalwartMailbox(FakeJmap):
@@ -51,10 +58,12 @@ class StalwartMailbox(FakeJmap):
         self.account_id = account_id
         self.blobs = server.blobs
         self.submissions: dict[str, Object] = {}
+        wanted = server.registry.applied_folders
         for name, role in FOLDERS[1:]:
-            self.add_mailbox(name, role)
-        if server.makes_archive:
-            self.add_mailbox("Archive", "archive")
+            self.add_mailbox(wanted.get(role, {}).get("name", name), role)
+        for role in wanted:
+            if role not in dict(map(reversed, FOLDERS)):  # type: ignore[arg-type]  # pairs, read the other way
+                self.add_mailbox(wanted[role]["name"], role)
 
     def call(self, name: str, arguments: Object, created: dict[str, str]) -> Answer | None:
         """The answers of one method, None where there is no such method here."""
@@ -95,7 +104,7 @@ class StalwartMailbox(FakeJmap):
 
     def _identity_get(self, arguments: Object, _: dict[str, str]) -> Answer:
         account = self.server.registry.objects["Account"][self.account_id]
-        addresses = [self.username, *self.server.registry.alias_addresses(account, enabled=True)]
+        addresses = self.server.registry.every_address(account)
         identities = {
             id_: {
                 "id": id_,
@@ -141,9 +150,8 @@ class StalwartMailbox(FakeJmap):
             try:
                 created[key] = self._submit(email_id, new)
             except Refusal as error:
-                kind = "forbiddenMailFrom" if error.code == 452 else "forbiddenToSend"
-                stage = "MAIL-FROM" if error.code == 452 else "DATA"
-                told = f"Server rejected {stage}: {error.code} {error}"
+                kind = "forbiddenMailFrom" if error.stage == "MAIL-FROM" else "forbiddenToSend"
+                told = f"Server rejected {error.stage}: {error.code} {error}"
                 refused["notCreated"][key] = {"type": kind, "description": told}
                 continue
             created_ids[key] = created[key]["id"]
@@ -162,9 +170,11 @@ class StalwartMailbox(FakeJmap):
         envelope = new.get("envelope") or {}
         hold = int(((envelope.get("mailFrom") or {}).get("parameters") or {}).get("HOLDFOR", 0))
         recipients = [to["email"] for to in envelope.get("rcptTo", [])]
+        outcomes: dict[str, Refusal | None] = dict.fromkeys(recipients)
         if not hold:
             content = self._raw(self.emails[email_id])
-            self.server.submit(self.account_id, envelope["mailFrom"]["email"], recipients, content)
+            sender = envelope["mailFrom"]["email"]
+            outcomes = self.server.queue.session(self.account_id, sender, recipients, content, door="jmap")
         id_ = self._new("S")
         self.submissions[id_] = {
             "id": id_,
@@ -174,10 +184,7 @@ class StalwartMailbox(FakeJmap):
             "envelope": {**envelope, "rcptTo": [{"parameters": None, **to} for to in envelope.get("rcptTo", [])]},
             "sendAt": now(hold),
             "undoStatus": "pending" if hold else "final",
-            "deliveryStatus": {
-                to: {"delivered": "queued", "smtpReply": "250 2.1.5 Queued", "displayed": "unknown"}
-                for to in recipients
-            },
+            "deliveryStatus": {to: _delivery(refused) for to, refused in outcomes.items()},
             "dsnBlobIds": [],
             "mdnBlobIds": [],
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import re
 import secrets
@@ -10,10 +9,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-
+from deftmail.engine.drivers.stalwart.fake import expressions
+from deftmail.engine.drivers.stalwart.fake.fields import check_new, check_patch
 from deftmail.engine.drivers.stalwart.fake.ids import decode, encode
+from deftmail.engine.drivers.stalwart.fake.keys import automatic_keys, check_key
 from deftmail.engine.drivers.stalwart.fake.mail import now
 from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused, SetRefused, patched, resolved
 from deftmail.engine.drivers.stalwart.fake.shapes import CREDENTIAL, GROUP, KINDS, SINGLETONS, USER, Kind
@@ -37,7 +36,13 @@ class Registry:
         self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
         self.owned: dict[tuple[str, str], dict[str, Object]] = {}  # (kind, account id): AppPassword, ApiKey
         self.singletons: dict[str, Object] = {name: copy.deepcopy(value) for name, value in SINGLETONS.items()}
-        self.applied: dict[str, list[Object]] = {"MtaHook": [], "WebHook": []}  # as of the last reload
+        # As of the last reload: hooks, webhooks, throttles, and the folders of new mailboxes by their use.
+        self.applied: dict[str, list[Object]] = {"MtaHook": [], "WebHook": [], "MtaInboundThrottle": []}
+        self.applied_folders: dict[str, Object] = {}
+        # Of two that change one object at once Stalwart refuses the second's whole call: what it had read is stale.
+        self.writes = 0
+        self.seen: int | None = None  # `writes` when the request came in; None outside of requests
+        self._written: dict[tuple[str, str], int] = {}
         self.used_bytes: Callable[[str], int] = lambda _: 0
         self.on_destroyed: Callable[[str], None] = lambda _: None
         self._addresses: dict[str, tuple[str, str]] = {}
@@ -56,6 +61,7 @@ class Registry:
         for throttle in throttles:
             self.create("MtaInboundThrottle", throttle)
         self._long = FIRST_LONG_ID - 1
+        self.apply_settings()
 
     # /get, /query, /set
 
@@ -160,19 +166,36 @@ class Registry:
             raise SetRefused(
                 "validationFailed", validationErrors=[{"type": "Required", "property": name} for name in missing]
             )
+        check_new(kind, new)
         one: Object = {**copy.deepcopy(defaults), **copy.deepcopy(new)}
         told: Object = {}
         if shape.owned:
             told["secret"] = self._new_secret(kind, account_id)
             one["secret"] = told["secret"]
         self._check(kind, "", one)
-        id_ = self._new_id(kind, shape, account_id)
+        id_ = self.insert(kind, one, account_id)
+        if kind == "Domain" and one["dkimManagement"] == {"@type": "Automatic"}:
+            for key in automatic_keys(id_):
+                self.insert("DkimSignature", {**copy.deepcopy(KINDS["DkimSignature"].defaults), **key})
+        return {"id": id_, **told}
+
+    def insert(self, kind: str, one: Object, account_id: str = "") -> str:
+        """Store an object as it is; its id."""
+        id_ = self._new_id(kind, KINDS[kind], account_id)
         one |= {"id": id_, "createdAt": now()}
         self._store(kind, account_id)[id_] = one
+        self._wrote(kind, id_, one)
+        return id_
+
+    def _wrote(self, kind: str, id_: str, one: Object | None) -> None:
+        self.writes += 1
+        self._written[kind, id_] = self.writes
         self._index(kind, id_, one)
-        if kind == "Domain" and one["dkimManagement"] == {"@type": "Automatic"}:
-            self._automatic_keys(id_)
-        return {"id": id_, **told}
+
+    def _must_be_fresh(self, kind: str, id_: str) -> None:
+        """Raises MethodRefused when another request changed the object while this one was under way."""
+        if self.seen is not None and self._written.get((kind, id_), 0) > self.seen:
+            raise MethodRefused("serverUnavailable", description="This server is temporarily unavailable.")
 
     def _new_secret(self, kind: str, account_id: str) -> str:
         if account_id not in self.objects["Account"]:
@@ -182,21 +205,6 @@ class Registry:
             raise SetRefused("overQuota")
         return f"{'app_' if kind == 'AppPassword' else 'API_'}{secrets.token_urlsafe(24)}"
 
-    def _automatic_keys(self, domain_id: str) -> None:
-        public = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        for kind in ("rsa", "ed25519"):
-            id_ = self._new_id("DkimSignature", KINDS["DkimSignature"], "")
-            self.objects["DkimSignature"][id_] = {
-                **copy.deepcopy(KINDS["DkimSignature"].defaults),
-                "id": id_,
-                "@type": "Dkim1Ed25519Sha256" if kind == "ed25519" else "Dkim1RsaSha256",
-                "domainId": domain_id,
-                "selector": f"v1-{kind}-20261123",
-                "privateKey": {"@type": "Text", "secret": "made here"},
-                "publicKey": base64.b64encode(public).decode(),
-                "createdAt": now(),
-            }
-
     def _update(self, kind: str, id_: str, patch: Object, account_id: str, created: dict[str, str]) -> None:
         self.update(kind, id_, resolved(patch, created), account_id)
 
@@ -205,15 +213,20 @@ class Registry:
         if kind in SINGLETONS:
             if id_ != "singleton":
                 raise SetRefused("notFound")
-            self.singletons[kind] = patched(self.singletons[kind], patch)
+            check_patch(kind, patch)
+            changed = patched(self.singletons[kind], patch)
+            self._check(kind, id_, changed)
+            self.singletons[kind] = changed
             return
         store = self._store(kind, account_id)
+        self._must_be_fresh(kind, id_)
         if id_ not in store:
             raise SetRefused("notFound")
+        check_patch(kind, patch)
         one = patched(store[id_], patch)
         self._check(kind, id_, one)
         store[id_] = one
-        self._index(kind, id_, one)
+        self._wrote(kind, id_, one)
         if kind == "Account" and "credentials" in patch:
             # The whole list was replaced, and with it what else could sign in.
             for owned in ("AppPassword", "ApiKey"):
@@ -222,13 +235,14 @@ class Registry:
     def destroy(self, kind: str, id_: str, account_id: str = "") -> None:
         """Take an object away. Raises SetRefused, also while others point to it."""
         store = self._store(kind, account_id)
+        self._must_be_fresh(kind, id_)
         if id_ not in store:
             raise SetRefused("notFound")
         linked = [{"object": other, "id": other_id} for other, other_id in self._links(kind, id_)]
         if linked:
             raise SetRefused("objectIsLinked", objectId={"object": kind, "id": id_}, linkedObjects=linked)
         del store[id_]
-        self._index(kind, id_, None)
+        self._wrote(kind, id_, None)
         if kind == "Account":
             for owned in ("AppPassword", "ApiKey"):
                 self.owned.pop((owned, id_), None)
@@ -244,12 +258,18 @@ class Registry:
             users = self.objects["Account"].items()
             yield from (("Account", key) for key, one in users if id_ in (one.get("memberGroupIds") or {}))
 
+    def apply_settings(self) -> None:
+        """What a reload does."""
+        self.applied = {kind: copy.deepcopy(list(self.objects[kind].values())) for kind in self.applied}
+        self.applied_folders = copy.deepcopy(self.singletons["Email"]["defaultFolders"])
+
     def _act(self, new: Object) -> Object:
+        check_new("Action", new)
         if new.get("@type") == "ReloadSettings":
             if self.singletons["SpamPyzor"]["enable"]:
                 # Looks a host name up; where there is no DNS nothing of the settings is applied.
                 raise SetRefused("invalidProperties", description="Failed to build SpamPyzor: no such host")
-            self.applied = {kind: copy.deepcopy(list(self.objects[kind].values())) for kind in self.applied}
+            self.apply_settings()
         self._long += 1
         return {"id": encode(self._long)}
 
@@ -267,7 +287,11 @@ class Registry:
             if kind == "Account" and one["@type"] == "User":
                 self._check_credentials(id_, one)
         elif kind == "DkimSignature" and not id_:
-            self._check_key(one)
+            self._check_domain_id(one["domainId"])
+            check_key(one)
+        for name, value in one.items():
+            if isinstance(value, dict) and "else" in value:
+                expressions.check(name, value)
 
     def _check_domain(self, id_: str, one: Object) -> None:
         one["name"] = str(one["name"]).lower()
@@ -290,19 +314,33 @@ class Registry:
             if alias.get("enabled", True) or not enabled
         ]
 
+    def every_address(self, one: Object) -> list[str]:
+        """What an account may send as: its address and its acting aliases, in all names of their domains."""
+        parts = [one, *(alias for alias in one["aliases"].values() if alias.get("enabled", True))]
+        domains = self.objects["Domain"]
+        return [
+            f"{part['name']}@{name}"
+            for part in parts
+            for name in (domains[part["domainId"]]["name"], *domains[part["domainId"]]["aliases"])
+        ]
+
     def address(self, one: Object) -> str:
         return f"{one['name']}@{self.objects['Domain'][one['domainId']]['name']}"
+
+    def _check_domain_id(self, id_: str) -> None:
+        if id_ not in self.objects["Domain"]:
+            raise SetRefused("invalidForeignKey", objectId={"object": "Domain", "id": id_})
 
     def _check_addresses(self, kind: str, id_: str, one: Object) -> None:
         one["name"] = str(one["name"]).lower()
         if "@" in one["name"]:
             raise SetRefused("invalidPatch", description="Invalid email local part", properties=["name"])
         for domain_id in [one["domainId"], *(alias["domainId"] for alias in one["aliases"].values())]:
-            if domain_id not in self.objects["Domain"]:
-                raise SetRefused("invalidForeignKey", objectId={"object": "Domain", "id": domain_id})
+            self._check_domain_id(domain_id)
         for address in (self.address(one), *self.alias_addresses(one)):
             holder = self._addresses.get(address)
             if holder is not None and holder != (kind, id_):
+                self._must_be_fresh(*holder)
                 held = {"object": holder[0], "id": holder[1]}
                 raise SetRefused("primaryKeyViolation", properties=["email"], objectId=held)
 
@@ -329,23 +367,6 @@ class Registry:
             if not HASHES.match(secret) and len(secret) < 8:
                 description = "Password must be at least 8 characters long."
                 raise SetRefused("invalidProperties", description=description, properties=["secret"])
-
-    def _check_key(self, one: Object) -> None:
-        if one["domainId"] not in self.objects["Domain"]:
-            raise SetRefused("invalidForeignKey", objectId={"object": "Domain", "id": one["domainId"]})
-        try:
-            key = load_pem_private_key(one["privateKey"]["secret"].encode(), password=None)
-        except ValueError:
-            key = None
-        wants_short = "Ed25519" in one["@type"]
-        if key is None or isinstance(key, Ed25519PrivateKey) != wants_short:
-            raise SetRefused("invalidProperties", description="Failed to validate DKIM signature")
-        public = key.public_key()
-        one["publicKey"] = base64.b64encode(
-            public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-            if wants_short
-            else public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).decode()
 
     # what is shown
 

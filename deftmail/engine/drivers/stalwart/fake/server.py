@@ -15,10 +15,10 @@ from typing import Any
 import bcrypt
 import httpx2
 
-from deftmail.engine.drivers.stalwart.fake.hooks import ask_hooks, tell_webhooks
 from deftmail.engine.drivers.stalwart.fake.ids import encode
 from deftmail.engine.drivers.stalwart.fake.mail import Refusal, StalwartMailbox
 from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused
+from deftmail.engine.drivers.stalwart.fake.queue import Queue
 from deftmail.engine.drivers.stalwart.fake.registry import HASHES, Registry
 from deftmail.engine.drivers.stalwart.fake.shapes import KINDS, SINGLETONS
 
@@ -26,6 +26,9 @@ Object = dict[str, Any]
 RECOVERY = "d333333"  # the account id of the recovery administrator, who has no account
 CORE = "urn:ietf:params:jmap:core"
 MANAGEMENT = "urn:stalwart:jmap"
+NOT_AUTHORIZED = "5.7.1 Your account is not authorized to use this service."
+# What a method needs in `using`; those of management need nothing.
+CAPABILITIES = {"Identity": "submission", "EmailSubmission": "submission", "SieveScript": "sieve", "Quota": "quota"}
 EVENTS = "types={types}&closeafter={closeafter}&ping={ping}"
 ADMIN_RIGHTS = frozenset({"manage", "impersonate", "unlimitedRequests", "fetchAnyBlob", "authenticate", "emailSend"})
 
@@ -52,9 +55,9 @@ class FakeStalwart:
     def __init__(
         self, admin: str = "admin:s3cret-admin-pw", *, page: int = 5000, makes_archive: bool = False, old: bool = False
     ) -> None:
-        """page: ids a query gives at most; makes_archive: new accounts have that folder; old: a server before 0.16."""
+        """page: ids a query gives at most; makes_archive: as the set-up leaves it, new accounts have that folder; old:
+        a server before 0.16."""
         self.admin = admin
-        self.makes_archive = makes_archive
         self.old = old
         self.shared_blobs = True  # may a caller use blobs of its own in other accounts?
         self.blobs: dict[str, bytes] = {}
@@ -63,7 +66,10 @@ class FakeStalwart:
         self.registry = Registry(page=page)
         self.registry.used_bytes = lambda id_: self.mailboxes[id_].used() if id_ in self.mailboxes else 0
         self.registry.on_destroyed = self._forget_mail
-        self.outside: list[tuple[str, str, bytes]] = []  # (sender, recipient, content) of what left
+        if makes_archive:
+            self.registry.update("Email", "singleton", {"defaultFolders": {"archive": {"name": "Archive"}}})
+            self.registry.apply_settings()
+        self.queue = Queue(self)
         self.requests: list[list[str]] = []
         self.http: list[tuple[str, str]] = []
         self.slow = 0.0  # seconds before each answer
@@ -100,7 +106,9 @@ class FakeStalwart:
             time.sleep(self.slow)
         if self.down:
             raise httpx2.ConnectError("nobody there")
+        arrived = self.registry.writes
         with self._lock:
+            self.registry.seen = arrived
             path = request.url.path
             self.http.append((request.method, path))
             if self.answer_next:
@@ -114,6 +122,8 @@ class FakeStalwart:
                     "type": "about:blank", "status": error.status, "title": "Unauthorized", "detail": str(error)
                 }  # fmt: skip
                 return httpx2.Response(error.status, json=problem)
+            finally:
+                self.registry.seen = None
             if self.lose_next:
                 self.lose_next = False
                 raise httpx2.ReadError("connection reset")
@@ -211,7 +221,15 @@ class FakeStalwart:
             raise HttpRefused(400, "too many calls")
         responses: list[tuple[str, Object, str]] = []
         created: dict[str, str] = dict(body.get("createdIds") or {})
-        for name, arguments, call_id in calls:
+        for number, (name, arguments, call_id) in enumerate(calls):
+            if number:
+                self.registry.seen = self.registry.writes
+            kind = name.partition("/")[0]
+            needed = f"urn:ietf:params:jmap:{CAPABILITIES.get(kind, 'mail')}"
+            if not name.startswith("x:") and needed not in body["using"]:
+                told = {"type": "unknownMethod", "description": f"Method {name} requires capability {needed}"}
+                responses.append(("error", told, call_id))
+                continue
             try:
                 for answered, answer in self._method(name, _referred(arguments, responses), created, caller):
                     responses.append((answered, answer, call_id))
@@ -284,51 +302,22 @@ class FakeStalwart:
             caller = self._caller("Basic " + base64.b64encode(f"{login}:{password}".encode()).decode())
         except HttpRefused as error:
             if error.status == 403:
-                raise Refusal(550, "5.7.1 Your account is not authorized to use this service.") from error
-            raise Refusal(535, "5.7.8 Authentication credentials invalid.") from error
-        self.submit(caller.account_id, sender, recipients, content)
+                raise Refusal(550, NOT_AUTHORIZED, "AUTH") from error
+            raise Refusal(535, "5.7.8 Authentication credentials invalid.", "AUTH") from error
+        # Asked at the sign-in and nowhere else: a JMAP submission is not stopped by it.
+        if "emailSend" not in caller.rights:
+            raise Refusal(550, NOT_AUTHORIZED, "AUTH")
+        self._in_session(caller.account_id, sender, recipients, content)
 
-    def submit(self, account_id: str, sender: str, recipients: Sequence[str], content: bytes) -> None:
-        """Mail of one of our accounts: right to send, sender rule, hooks, queue. Raises Refusal."""
-        one = self.registry.objects["Account"][account_id]
-        if "emailSend" not in self.rights_of(account_id):
-            raise Refusal(550, "5.7.1 Your account is not authorized to use this service.")
-        if sender not in {self.registry.address(one), *self.registry.alias_addresses(one, enabled=True)}:
-            raise Refusal(501, "5.5.4 You are not allowed to send from this address.")
-        ask_hooks(self.registry.applied["MtaHook"], self.registry.address(one), sender, recipients, content)
-        self.route(sender, recipients, content)
+    def smtp_receive(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
+        """What another mail server does on port 25. Raises Refusal."""
+        self._in_session(None, sender, recipients, content)
 
-    def route(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
-        """Deliver to each recipient, local or outside; events go to the webhooks. Raises Refusal of a local one."""
-        for recipient in recipients:
-            targets = self._expanded(recipient)
-            for target in targets:
-                if isinstance(target, str):
-                    self.outside.append((sender, target, content))
-                else:
-                    target.deliver(content)
-                address = target if isinstance(target, str) else recipient
-                host = "192.0.2.2" if isinstance(target, str) else "localhost"
-                event = {"from": sender, "to": address, "hostname": host, "code": 250, "details": "OK"}
-                tell_webhooks(self.registry.applied["WebHook"], "delivery.dsn-success", event)
-
-    def _expanded(self, recipient: str) -> list[StalwartMailbox | str]:
-        local, _, name = recipient.partition("@")
-        domains = self.registry.objects["Domain"].values()
-        domain = next((one for one in domains if name in {one["name"], *one["aliases"]}), None)
-        if domain is None:
-            return [recipient]
-        address = f"{local}@{domain['name']}"
-        for account_id, one in self.registry.objects["Account"].items():
-            if address in {self.registry.address(one), *self.registry.alias_addresses(one, enabled=True)}:
-                return [self.mailbox(account_id)]
-        for one in self.registry.objects["MailingList"].values():
-            if address in {self.registry.address(one), *self.registry.alias_addresses(one, enabled=True)}:
-                return [target for member in one["recipients"] for target in self._expanded(member)]
-        catch_all = domain["catchAllAddress"]
-        if catch_all and catch_all != recipient:
-            return self._expanded(catch_all)
-        raise Refusal(550, "5.1.2 Mailbox does not exist.")
+    def _in_session(self, account_id: str | None, sender: str, recipients: Sequence[str], content: bytes) -> None:
+        outcomes = self.queue.session(account_id, sender, recipients, content)
+        refused = [error for error in outcomes.values() if error is not None]
+        if len(refused) == len(outcomes):
+            raise refused[0]
 
 
 def _referred(arguments: Object, responses: Sequence[tuple[str, Object, str]]) -> Object:

@@ -34,7 +34,7 @@ class FakeDoors:
 
     def deliver(self, address: str, content: bytes) -> None:
         try:
-            self._fake.route("sender@outside.test", [address], content)
+            self._fake.smtp_receive("sender@outside.test", [address], content)
         except Refusal as error:
             raise DeliveryRefused(str(error), temporary=error.code < 500) from error
 
