@@ -52,12 +52,14 @@ def world_of(name: str) -> World:
     raise ValueError(f"no engine driver is called {name!r}")
 
 
-def stalwart_world(url: str, admin: str, *, smtp: str, imap: str | None, sink: str | None, listen: str) -> SendingWorld:
+def stalwart_world(
+    url: str, admin: str, *, smtp: str, imap: str | None, sink: str | None, listen: str | None
+) -> SendingWorld:
     """A world on the Stalwart at `url`, prepared with its administrator (`user:password`). `finish` undoes that.
 
-    Raises EngineError when the server cannot be prepared, ValueError for what is not HOST:PORT.
+    Raises EngineError when the server cannot be prepared, ValueError for what is not HOST:PORT or no address of ours.
     """
-    from deftmail.engine.drivers.stalwart.doors import real_world
+    from deftmail.engine.drivers.stalwart.scaffold import real_world
 
     return real_world(url, admin, smtp=smtp, imap=imap, sink=sink, listen=listen)
 

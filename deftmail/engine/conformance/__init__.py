@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from deftmail.engine.conformance import domains, mail, mailboxes, sending, sessions
 from deftmail.engine.conformance.sending import SendingWorld
-from deftmail.engine.conformance.world import World
+from deftmail.engine.conformance.world import Skipped, World
 from deftmail.engine.port import MailEngine
 
 CaseFunction: TypeAlias = Callable[[MailEngine, World], None]
@@ -19,7 +19,7 @@ SendingFunction: TypeAlias = Callable[[MailEngine, SendingWorld], None]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A named promise of the port. `run` raises AssertionError, or an EngineError nobody expected."""
+    """A named promise of the port. `run` raises AssertionError, an EngineError nobody expected, or Skipped."""
 
     name: str
     function: CaseFunction | SendingFunction
@@ -37,11 +37,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a case went; `problem` is "" when it passed."""
+    """How a case went: `problem` says why it failed, `skipped` what it lacked; both are "" when it passed."""
 
     name: str
     seconds: float
     problem: str
+    skipped: str = ""
 
 
 def _cases(functions: Sequence[CaseFunction | SendingFunction], *, needs_sending: bool = False) -> list[Case]:
@@ -60,10 +61,12 @@ def run_all(engine: MailEngine, world: World, names: Collection[str] = ()) -> It
         if (names and case.name not in names) or not case.runs_in(world):
             continue
         started = time.perf_counter()
-        problem = ""
+        problem = skipped = ""
         try:
             case.run(engine, world)
+        except Skipped as error:
+            skipped = str(error)
         except Exception as error:  # a case may find anything; the report goes on
             where = traceback.extract_tb(error.__traceback__)[-1]
             problem = f"{type(error).__name__}: {error} ({where.name}:{where.lineno})"
-        yield Result(case.name, round(time.perf_counter() - started, 3), problem)
+        yield Result(case.name, round(time.perf_counter() - started, 3), problem, skipped)

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 MAX_BODY = 4 * 1024 * 1024  # bytes
+PATH = "/deftmail-conformance"
+"""What is set to call here is ours, also after a run that was killed."""
 
 
 class Listener:
@@ -38,9 +41,12 @@ class Listener:
             def log_message(self, format: str, *args: Any) -> None:
                 return  # the suite prints one line per case and nothing else
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        self._server = Server((host, 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self.url = f"http://{host}:{self._server.server_port}"
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_port}{PATH}"
 
     def __enter__(self) -> Self:
         self._thread.start()

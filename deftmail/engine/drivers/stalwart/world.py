@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from deftmail.engine.conformance.listener import Listener
 from deftmail.engine.conformance.sending import SendingWorld
-from deftmail.engine.conformance.world import DeliveryRefused
+from deftmail.engine.conformance.world import THROTTLED, DeliveryRefused
 from deftmail.engine.drivers.stalwart.driver import StalwartEngine
-from deftmail.engine.drivers.stalwart.wire import Object, set_error
+from deftmail.engine.drivers.stalwart.wire import Management, Object, set_error
 from deftmail.engine.errors import EngineError
+from deftmail.engine.names import domain_of
 from deftmail.engine.observed import ObservedEngine
 from deftmail.engine.port import MailEngine
 from deftmail.jmap import JmapClient, JmapError, MailAccount
 
 NOWHERE = "http://127.0.0.1:1"  # tcpmux: nothing listens there
 PATIENCE = 30.0  # seconds until a message that was taken must have arrived
+
+
+def remove_lists(management: Management, names: Collection[str]) -> None:
+    """Destroy the mailing lists of these domains, also those whose row nobody knows any more. Raises EngineError."""
+    lists = management.get("MailingList", management.all_ids("MailingList"), ("id", "emailAddress"))
+    ids = [str(one["id"]) for one in lists if domain_of(str(one.get("emailAddress", ""))) in names]
+    if ids:
+        management.set("MailingList", destroy=ids)
 
 
 class Doors(Protocol):
@@ -70,18 +79,36 @@ class StalwartWorld(SendingWorld):
         self.engine.close()
         return troubles
 
+    def clean(self, name: str) -> None:
+        remove_lists(self.driver.management, {name})
+        super().clean(name)
+
     # mail in
 
     def deliver(self, address: str, content: bytes) -> None:
         before = self._count(address)
-        self._doors.deliver(address, content)
+        self.route(address, content)
         self._arrived(address, before)
 
     def route(self, address: str, content: bytes) -> None:
-        self._doors.deliver(address, content)
+        self._patiently(lambda: self._doors.deliver(address, content))
 
     def submit(self, login: str, password: str, sender: str, recipient: str, content: bytes) -> None:
-        self._doors.submit(login, password, sender, recipient, content)
+        self._patiently(lambda: self._doors.submit(login, password, sender, recipient, content))
+
+    @staticmethod
+    def _patiently(act: Callable[[], None]) -> None:
+        """Again, as a mail program does, while the server holds up many at once. Raises DeliveryRefused."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                act()
+            except DeliveryRefused as error:
+                if THROTTLED not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.25)
+            else:
+                return
 
     def signs_in(self, address: str, password: str) -> bool:
         return self._doors.signs_in(address, password)
@@ -146,7 +173,7 @@ class StalwartWorld(SendingWorld):
     # hooks and events
 
     @contextmanager
-    def hook(self, login: str, status: int, enhanced: str, sentence: str) -> Iterator[None]:
+    def hook(self, login: str, status: int, enhanced: str, sentence: str) -> Iterator[Listener]:
         answer = {
             "action": "reject",
             "response": {"status": status, "enhanced_status": enhanced, "message": sentence, "disconnect": False},
@@ -154,13 +181,14 @@ class StalwartWorld(SendingWorld):
         with Listener(self._listen, answer) as listener:
             hook: Object = {
                 "url": f"{listener.url}/hook",
+                "httpAuth": {"@type": "Unauthenticated"},
                 "stages": {"data": True},
                 "enable": {"else": f"authenticated_as == '{login}'", "match": {}},
                 "tempFailOnError": True,
                 "timeout": 5000,
             }
             with self._configured("MtaHook", hook):
-                yield
+                yield listener
 
     @contextmanager
     def events(self) -> Iterator[Listener]:
