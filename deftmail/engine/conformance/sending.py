@@ -123,10 +123,11 @@ def _letter(sender: str, recipient: str, subject: str) -> OutgoingMessage:
 
 def _send(world: SendingWorld, sender: str, recipient: str, subject: str) -> None:
     """Send as the webmail does; where the server holds up many at once, again. Raises SendRefused."""
+    letter = _letter(sender, recipient, subject)
     until = time.monotonic() + 10
     while True:
         try:
-            world.account(sender).send(_letter(sender, recipient, subject))
+            world.account(sender).send(letter)
         except SendRefused as error:
             if error.enhanced_code != THROTTLED or time.monotonic() > until:
                 raise

@@ -27,6 +27,7 @@ class Queue:
     def __init__(self, server: FakeStalwart) -> None:
         self._server = server
         self.outside: list[tuple[str, str, bytes]] = []
+        self.clock = time.monotonic
         self._counted: dict[tuple[str, ...], deque[float]] = defaultdict(deque)
 
     def session(
@@ -83,11 +84,11 @@ class Queue:
             if not expressions.value_of(throttle["match"]["else"], facts):
                 continue
             times = self._counted[throttle["id"], *(facts.get(names.get(key, ""), "") for key in sorted(keys))]
-            while times and times[0] < time.monotonic() - throttle["rate"]["period"] / 1000:
+            while times and times[0] < self.clock() - throttle["rate"]["period"] / 1000:
                 times.popleft()
             if len(times) >= throttle["rate"]["count"]:
                 raise Refusal(452, "4.4.5 Rate limit exceeded, try again later.", stage)
-            times.append(time.monotonic())
+            times.append(self.clock())
 
     def _deliver(self, sender: str, targets: Sequence[tuple[str, Target]], content: bytes) -> None:
         registry = self._server.registry
