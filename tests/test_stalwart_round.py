@@ -61,6 +61,25 @@ def test_mail_leaves_or_is_refused_as_the_database_says_and_its_delivery_is_repo
     assert events.count() == 1
 
 
+def test_mail_from_outside_is_refused_at_rcpt_for_who_takes_none(server, live_server):
+    fake, management = server
+    tenant = make_company("Acme").tenant
+    domain = make_domain(tenant, "acme-round.test", active=True)
+    make_mailbox(domain, "jane")
+    bob = make_mailbox(domain, "bob")
+    wanted = Wanted(live_server.url, "acme.test")
+    setup.apply(management, setup.plan(setup.read(management, wanted), wanted))
+    fake.smtp_receive("x@outside.test", [JANE, BOB], MESSAGE)
+    with tenant_tx(tenant.pk):
+        MailUser.objects.filter(pk=bob.pk).update(status="disabled", refuse_when_disabled=True)
+    with pytest.raises(Refusal) as caught:
+        fake.smtp_receive("x@outside.test", [BOB], MESSAGE)
+    assert (caught.value.code, caught.value.stage) == (550, "RCPT")
+    fake.smtp_receive("x@outside.test", [JANE, BOB], MESSAGE)  # the other is taken
+    counts = [len(fake.mailbox(fake.account(address)["id"]).emails) for address in (JANE, BOB)]
+    assert counts == [2, 1]
+
+
 def test_while_our_web_is_away_mail_waits(server):
     fake, management = server
     wanted = Wanted("http://127.0.0.1:1", "acme.test")  # tcpmux: nothing listens there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 from argparse import ArgumentParser
 from collections import Counter
@@ -71,7 +72,7 @@ def run(options: dict[str, Any], out: OutputWrapper) -> bool:
     if unknown:
         raise CommandError(f"No such case: {', '.join(sorted(unknown))}")
     counted: Counter[str] = Counter()
-    with _ended_as_by_hand():
+    with _ended_as_by_hand(), _quiet():
         world = _world(options)
         try:
             for result in run_all(world.engine, world, set(options["case"])):
@@ -89,6 +90,17 @@ def run(options: dict[str, Any], out: OutputWrapper) -> bool:
     else:
         out.write(f"{passed} of {cases} cases passed" + (f", {skipped} skipped" if skipped else ""))
     return counted["failed"] == 0 and not troubles
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """One line for each case and nothing else: no log line for each of the thousand calls to the engine."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
