@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from deftmail.jmap.errors import SendRefused, SendUnknown, SetError
-from deftmail.jmap.values import as_texts
+from deftmail.jmap.values import as_text, as_texts
 
 # RFC 3463 code and the rest of an SMTP answer.
 _ENHANCED = re.compile(r"\s*(?:[245]\d\d[ -])?\s*(([245])\.\d{1,3}\.\d{1,3})(?:\s+(.*))?\Z", re.DOTALL)
@@ -47,6 +48,29 @@ def explain(error: SetError, draft_id: str | None) -> SendRefused | SendUnknown:
             return SendRefused("refused", temporary=False, sentence=error.description, draft_id=draft_id)
         case _:
             return SendRefused("engine", temporary=True, draft_id=draft_id, detail=f"{error.type} {error.description}")
+
+
+def refused_recipients(submission: dict[str, Any]) -> dict[str, str]:
+    """The answers of a submission's recipients when all of them were refused, else none (RFC 8621 §7)."""
+    status = submission.get("deliveryStatus")
+    given = status if isinstance(status, dict) else {}
+    refused = {
+        address: as_text(one.get("smtpReply"))
+        for address, one in given.items()
+        if isinstance(one, dict) and one.get("delivered") == "no"
+    }
+    return refused if len(refused) == len(given) else {}
+
+
+def nobody_took_it(refused: dict[str, str], draft_id: str) -> SendRefused | SendUnknown:
+    """The exception for a submission whose recipients were all refused."""
+    first = _smtp(next(iter(refused.values())), draft_id)
+    if isinstance(first, SendRefused) and first.temporary:
+        return first
+    sentence = first.sentence if isinstance(first, SendRefused) else ""
+    return SendRefused(
+        "recipients", temporary=False, sentence=sentence, recipients=tuple(sorted(refused)), draft_id=draft_id
+    )
 
 
 def _smtp(description: str, draft_id: str | None) -> SendRefused | SendUnknown:

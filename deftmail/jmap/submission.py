@@ -25,7 +25,8 @@ from deftmail.jmap.errors import (
     SetError,
 )
 from deftmail.jmap.mailbox import FolderCalls
-from deftmail.jmap.refusal import explain
+from deftmail.jmap.refusal import explain, nobody_took_it, refused_recipients
+from deftmail.jmap.session import SIEVE
 from deftmail.jmap.transport import SENDING
 from deftmail.jmap.values import Model, Text, as_count, as_text
 
@@ -253,11 +254,30 @@ class SubmissionCalls(FolderCalls):
             raise SendRefused("engine", temporary=True, draft_id=email_id) from error
         if "s" not in answer.created:
             raise explain(answer.not_created.get("s") or SetError("serverFail"), email_id)
+        if as_text(answer.created["s"].get("undoStatus")) == "final" and self._submissions_wait():
+            self._raise_if_nobody_took_it(as_text(answer.created["s"].get("id")), email_id)
         implied = answers.implied(submit, "Email/set")
         if implied is not None and email_id not in read_set(implied).updated:
             # It left but could not be filed (Sent was deleted meanwhile): file it now, or it looks unsent.
             self._forget_roles()
             self._quietly(lambda: self._set_one("Email/set", email_id, self._filed()))
+
+    def _submissions_wait(self) -> bool:
+        """Does this engine call a submission final only when nothing of it is in its queue? (The other always does.)"""
+        return self.session.capability_for("SieveScript") == SIEVE
+
+    def _raise_if_nobody_took_it(self, submission_id: str, email_id: str) -> None:
+        """Where every recipient was refused the submission is made all the same, and no bounce comes: the message
+        goes back to Drafts."""
+        batch = self._batch()
+        arguments = {"ids": [submission_id], "properties": ["deliveryStatus"]}
+        call = batch.call("EmailSubmission/get", arguments, get_reader(refused_recipients))
+        found = self._run(batch).maybe(call)
+        refused = found.items[0] if found is not None and found.items else {}
+        if refused:
+            back = {"mailboxIds": {self.role_id("drafts"): True}, "keywords/$draft": True}
+            self._quietly(lambda: self._set_one("Email/set", email_id, back))
+            raise nobody_took_it(refused, email_id)
 
     def _find_copies(self, batch: Batch, folder: str, message_id: str) -> Call[GetAnswer[Email]]:
         conditions = [{"inMailbox": folder}, {"header": ["Message-ID", message_id]}]

@@ -354,7 +354,7 @@ class FakeJmap:
         self.outbox.append({"email": self.emails[email_id], **new["envelope"]})
         error = self._patch(email_id, arguments["onSuccessUpdateEmail"]["#s"])
         implied = {"notUpdated": {email_id: error}} if error else {"updated": {email_id: None}}
-        created = {"s": {"id": "S1", "undoStatus": "final"}}
+        created = {"s": {"id": "S1", "undoStatus": "final" if self.style == "cyrus" else "pending"}}
         return [*self._set_answer("EmailSubmission/set", created=created), *self._set_answer("Email/set", **implied)]
 
     def _quota_get(self, arguments: Object, _: dict[str, str]) -> list[tuple[str, Object]]:

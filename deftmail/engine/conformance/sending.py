@@ -153,6 +153,14 @@ def mail_sent_by_jmap_arrives_and_is_filed(engine: MailEngine, world: SendingWor
     assert world.subjects(alice.address)["sent"] == ["by jmap"], "no copy in Sent"
 
 
+def mail_by_jmap_for_nobody_is_not_lost(engine: MailEngine, world: SendingWorld) -> None:
+    alice = world.person()
+    nobody = f"nobody@{domain_of(alice.address)}"
+    refusal_of(SendRefused, lambda: _send(world, alice.address, nobody, "lost"), "mail for nobody was sent")
+    seen = world.subjects(alice.address)
+    assert (seen["sent"], seen["drafts"]) == ([], ["lost"]), f"{seen}"
+
+
 def mail_submitted_by_a_mail_program_arrives(engine: MailEngine, world: SendingWorld) -> None:
     alice, bob = _pair(world)
     _submit(world, alice, bob.address, "by smtp")
@@ -360,6 +368,7 @@ def delivery_is_told_of_a_remote_recipient(engine: MailEngine, world: SendingWor
 
 CASES = (
     mail_sent_by_jmap_arrives_and_is_filed,
+    mail_by_jmap_for_nobody_is_not_lost,
     mail_submitted_by_a_mail_program_arrives,
     wrong_password_neither_signs_in_nor_sends,
     hash_is_not_the_password,

@@ -105,8 +105,9 @@ def test_an_expression_that_does_not_compile_is_refused(admin: Management) -> No
     assert not expressions.holds({"else": "true", "match": branch}, facts)
 
 
-def test_the_file_of_the_first_start_is_of_the_right_shapes() -> None:
-    path = Path(__file__).parents[3] / "deploy/stalwart/first-start.json"
+@pytest.mark.parametrize("file", ["first-start.json", "trial-start.json"])
+def test_the_files_of_a_first_start_are_of_the_right_shapes(file: str) -> None:
+    path = Path(__file__).parents[3] / "deploy/stalwart" / file
     for name, arguments, _number in json.loads(path.read_text())["methodCalls"]:
         kind = name.removeprefix("x:").partition("/")[0]
         assert kind in fields.shapes().properties
@@ -114,6 +115,9 @@ def test_the_file_of_the_first_start_is_of_the_right_shapes() -> None:
             fields.check_new(kind, new)
         for patch in arguments.get("update", {}).values():
             fields.check_patch(kind, patch)
+            for name_, value in patch.items():
+                if isinstance(value, dict) and "else" in value and name_ != "saslMechanisms":
+                    expressions.check(name_, value)
     with pytest.raises(SetRefused):
         fields.check_new("Certificate", {"certificate": {"@type": "Text", "secret": "…"}})
 

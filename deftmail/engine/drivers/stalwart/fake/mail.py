@@ -58,6 +58,7 @@ class StalwartMailbox(FakeJmap):
         self.account_id = account_id
         self.blobs = server.blobs
         self.submissions: dict[str, Object] = {}
+        self.held: set[str] = set()  # submissions that are in the queue still
         wanted = server.registry.applied_folders
         for name, role in FOLDERS[1:]:
             self.add_mailbox(wanted.get(role, {}).get("name", name), role)
@@ -158,10 +159,11 @@ class StalwartMailbox(FakeJmap):
         for id_, patch in (arguments.get("update") or {}).items():
             if id_ not in self.submissions:
                 refused["notUpdated"][id_] = {"type": "notFound"}
-            elif patch != {"undoStatus": "canceled"} or self.submissions[id_]["undoStatus"] != "pending":
+            elif patch != {"undoStatus": "canceled"} or id_ not in self.held:
                 refused["notUpdated"][id_] = {"type": "cannotUnsend"}
             else:
                 self.submissions[id_]["undoStatus"] = "canceled"
+                self.held.discard(id_)
                 updated[id_] = None
         answers = self._set_answer("EmailSubmission/set", created=created, updated=updated, **refused)
         return answers + self._after(arguments.get("onSuccessUpdateEmail") or {}, created)
@@ -176,6 +178,8 @@ class StalwartMailbox(FakeJmap):
             sender = envelope["mailFrom"]["email"]
             outcomes = self.server.queue.session(self.account_id, sender, recipients, content, door="jmap")
         id_ = self._new("S")
+        if hold:
+            self.held.add(id_)
         self.submissions[id_] = {
             "id": id_,
             "emailId": email_id,
@@ -183,7 +187,7 @@ class StalwartMailbox(FakeJmap):
             "threadId": self.emails[email_id]["threadId"],
             "envelope": {**envelope, "rcptTo": [{"parameters": None, **to} for to in envelope.get("rcptTo", [])]},
             "sendAt": now(hold),
-            "undoStatus": "pending" if hold else "final",
+            "undoStatus": "final" if recipients and all(outcomes.values()) else "pending",
             "deliveryStatus": {to: _delivery(refused) for to, refused in outcomes.items()},
             "dsnBlobIds": [],
             "mdnBlobIds": [],
