@@ -97,7 +97,7 @@ def test_a_patch_of_another_shape_is_refused(engine: StalwartEngine, fake: FakeS
 def test_an_expression_that_does_not_compile_is_refused(admin: Management) -> None:
     for text in ("is_empty(authenticated_as", "nobody == 'x'", "sends(rcpt)", "true false", "§"):
         answer = admin.set("MtaHook", create={"n": {**HOOK, "enable": {"else": text, "match": {}}}})
-        assert answer.not_created["n"]["type"] == "invalidProperties", text
+        assert answer.not_created["n"]["type"] == "validationFailed", text
     facts = {"authenticated_as": "a@x.test", "rcpt_domain": "y.test"}
     assert expressions.value_of("!is_empty(authenticated_as) && (rcpt_domain == 'y.test' || false)", facts)
     assert not expressions.value_of("!ends_with(rcpt_domain, 'y.test') || rcpt_domain != 'y.test'", facts)

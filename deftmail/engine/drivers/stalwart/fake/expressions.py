@@ -117,4 +117,4 @@ def check(name: str, expression: Object) -> None:
         for branch in (expression.get("match") or {}).values():
             value_of(branch["then"], {})
     except (ValueError, KeyError) as error:
-        raise SetRefused("invalidProperties", description=f"Failed to parse: {error}", properties=[name]) from error
+        raise SetRefused("validationFailed", description=f"Failed to parse: {error}", properties=[name]) from error
