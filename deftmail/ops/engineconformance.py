@@ -35,10 +35,11 @@ Every case makes domains below conformance.test with fresh names and removes the
 stands for the outside and (with --sink) a route are made for the run and removed at its end. Hooks that the server has
 already are kept off these domains meanwhile. What a killed run left is removed first, so one run at a time. The server
 must reach this machine at --listen, where a hook and the delivery events are received. TLS is used where a port offers
-it, with any certificate. Ten sign-ins or so are wrong on purpose: a server that is not on this machine bans an address
-after 100 a day, which `x:AllowedIp` prevents.
+it, with any certificate. Half a dozen sign-ins are wrong on purpose: a server that is not on this machine bans an
+address after 100 a day, which `x:AllowedIp` prevents.
 
-Without --sink the case of a recipient elsewhere is skipped. A run takes a minute or two: refusals are made to wait.
+Without --sink the case of a recipient elsewhere is skipped, and always those of what the engine says it cannot do. A
+run takes a minute or two: refusals are made to wait.
 
 With --json a line for each case, {"name", "seconds", "outcome": "passed" | "failed" | "skipped", "ok", "problem",
 "skipped"}, then the total, {"engine", "cases", "passed", "failed", "skipped"}.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from deftmail.engine.conformance.world import World
+from deftmail.engine.conformance.world import Skipped, World
 from deftmail.engine.names import domain_of
 from deftmail.engine.port import MailboxSpec, MailboxState, MailEngine
 from deftmail.engine.specimens import mailbox_spec
@@ -33,6 +33,11 @@ class _Signed:
         assert self.bobs(), f"{after} put another mailbox's program out"
 
 
+def _must_end_sessions(engine: MailEngine) -> None:
+    if not engine.capabilities.ends_sessions:
+        raise Skipped("what is open in mail programs goes on here, as the engine's capabilities say")
+
+
 @contextmanager
 def _signed_in(world: World) -> Iterator[_Signed]:
     alice = world.mailbox()
@@ -43,8 +48,7 @@ def _signed_in(world: World) -> Iterator[_Signed]:
 
 
 def open_sessions_go_on_through_other_changes(engine: MailEngine, world: World) -> None:
-    if not engine.capabilities.ends_sessions:
-        return
+    _must_end_sessions(engine)
     with _signed_in(world) as signed:
         engine.apply_mailbox(signed.alice)
         signed.went_on("applying the same again")
@@ -53,8 +57,7 @@ def open_sessions_go_on_through_other_changes(engine: MailEngine, world: World) 
 
 
 def open_sessions_end_when_disabled(engine: MailEngine, world: World) -> None:
-    if not engine.capabilities.ends_sessions:
-        return
+    _must_end_sessions(engine)
     with _signed_in(world) as signed:
         disabled = replace(signed.alice, state=MailboxState.DISABLED)
         engine.apply_mailbox(disabled)
@@ -65,8 +68,7 @@ def open_sessions_end_when_disabled(engine: MailEngine, world: World) -> None:
 
 
 def open_sessions_end_with_a_new_password(engine: MailEngine, world: World) -> None:
-    if not engine.capabilities.ends_sessions:
-        return
+    _must_end_sessions(engine)
     with _signed_in(world) as signed:
         fresh = replace(signed.alice, password_hash=OTHER_HASH)
         outcomes = engine.apply_mailboxes([fresh, mailbox_spec(f"carol@{domain_of(fresh.address)}")])
@@ -78,8 +80,7 @@ def open_sessions_end_with_a_new_password(engine: MailEngine, world: World) -> N
 
 
 def open_sessions_end_when_removed(engine: MailEngine, world: World) -> None:
-    if not engine.capabilities.ends_sessions:
-        return
+    _must_end_sessions(engine)
     with _signed_in(world) as signed:
         engine.remove_mailbox(signed.alice.address, signed.alice.id)
         signed.ended("removal")
