@@ -28,7 +28,7 @@ test-fast: setup ## tests that need no server
 check: setup ## linters, types, import directions, drift of migrations and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy deftmail
+	$(BIN)/mypy deftmail tests bench
 	$(BIN)/lint-imports
 	$(BIN)/djlint --lint --quiet deftmail
 	$(BIN)/python -m deftmail.kit.lint

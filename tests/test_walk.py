@@ -7,6 +7,7 @@ import email.policy
 import secrets
 import smtplib
 from dataclasses import dataclass
+from functools import partial
 
 import dkim
 import pytest
@@ -59,6 +60,10 @@ def walk(world: World) -> Walk:
             return bool(answer.json()["status"] == "active")
 
         until(active, "the domain becomes active by itself")
+
+        def ready(path: str) -> bool:
+            return bool(api.get(path).json()["provisioning"] == "ready")
+
         for local in ("anna", "jonas"):
             made = api.post(
                 "/mailboxes",
@@ -66,7 +71,7 @@ def walk(world: World) -> Walk:
             )
             assert made.status_code == 201, made.text
             path = f"/mailboxes/{made.json()['id']}"
-            until(lambda path=path: api.get(path).json()["provisioning"] == "ready", f"{local} is provisioned")
+            until(partial(ready, path), f"{local} is provisioned")
     return Walk(company, domain, body["id"], f"anna@{domain}", f"jonas@{domain}")
 
 
