@@ -27,11 +27,12 @@ def mailbox_for(
 
 
 def own_mailbox(actor: Actor) -> MailUser:
-    """The mailbox of the signed-in person himself. Raises NotFound for a person without one."""
+    """The mailbox of the signed-in person himself, with its company. Raises NotFound for a person without one."""
     actor.require(Action.MAIL_USE)
-    mailbox = (
-        MailUser.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id).first() if actor.user_id else None
-    )
+    if actor.user_id is None:
+        raise NotFound
+    own = MailUser.objects.select_related("tenant").filter(tenant_id=actor.tenant_id, user_id=actor.user_id)
+    mailbox = own.first()
     if mailbox is None:
         raise NotFound
     return mailbox

@@ -24,6 +24,7 @@ from deftmail.sending.decisions import Code, Door
 from deftmail.sending.limits import ALLOWED, BY_NAME, LIMITS, MIRRORED, Decision, Meter, Subject, Whose, chargeable
 from deftmail.sending.models import RateLimit
 from deftmail.sending.selectors import system
+from deftmail.tenants.models import Tenant
 
 log = structlog.get_logger(__name__)
 
@@ -102,16 +103,7 @@ def _register(lua: str) -> Any:
 
 def usage_of_mailboxes(mailboxes: Sequence[MailUser]) -> dict[UUID, list[Meter]]:
     """The same for a page of one company's mailboxes (`tenant` selected), in one round trip. Raises CountersAway."""
-    subjects = [
-        Subject(
-            str(each.tenant_id),
-            str(each.pk),
-            str(each.domain_id),
-            tuple(getattr(each.tenant, limit.column) for limit in LIMITS),
-            frozenset(),
-        )
-        for each in mailboxes
-    ]
+    subjects = [_mailbox_subject(each) for each in mailboxes]
     lua = _register(script.CHARGE)
     try:
         pipe = ratelimit.client().pipeline(transaction=False)
@@ -130,9 +122,8 @@ def usage_of_mailboxes(mailboxes: Sequence[MailUser]) -> dict[UUID, list[Meter]]
 
 
 def usage_of_mailbox(mailbox: MailUser) -> list[Meter]:
-    """Every counter a mailbox is charged to, its domain's too. Raises CountersAway."""
-    subject = system.subject_of(mailbox.pk)
-    return _meters(subject) if subject is not None else []
+    """Every counter a mailbox (`tenant` selected) is charged to, its domain's too. Raises CountersAway."""
+    return _meters(_mailbox_subject(mailbox))
 
 
 def usage_of_domain(domain: Domain) -> list[Meter]:
@@ -140,10 +131,18 @@ def usage_of_domain(domain: Domain) -> list[Meter]:
     return [meter for meter in _meters(_domain_subject(domain)) if BY_NAME[meter.name].whose is Whose.DOMAIN]
 
 
+def _mailbox_subject(mailbox: MailUser) -> Subject:
+    return Subject(
+        str(mailbox.tenant_id), str(mailbox.pk), str(mailbox.domain_id), _maxima(mailbox.tenant), frozenset()
+    )
+
+
 def _domain_subject(domain: Domain) -> Subject:
-    company = domain.tenant
-    maxima = tuple(getattr(company, limit.column) for limit in LIMITS)
-    return Subject(str(domain.tenant_id), "none", str(domain.pk), maxima, frozenset())
+    return Subject(str(domain.tenant_id), "none", str(domain.pk), _maxima(domain.tenant), frozenset())
+
+
+def _maxima(company: Tenant) -> tuple[int | None, ...]:
+    return tuple(getattr(company, limit.column) for limit in LIMITS)
 
 
 def _meters(subject: Subject) -> list[Meter]:

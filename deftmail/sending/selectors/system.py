@@ -39,8 +39,8 @@ def subject_of(mailbox_id: UUID) -> Subject | None:
 
 
 def mailbox_by_address(address: str) -> MailUser | None:
-    """The row of a mailbox, for an operator's command."""
-    return MailUser.objects.using(SYSTEM).filter(email=address).first()
+    """The row of a mailbox with its company, for an operator's command."""
+    return MailUser.objects.using(SYSTEM).select_related("tenant").filter(email=address).first()
 
 
 def block_on(subject: Subject) -> BlockFact | None:
