@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -47,27 +47,22 @@ EXACT = "j F Y, H:i:s T"
 
 
 class Clock:
-    """`short` and the exact time for many times of one page: "now" and the words of a day are looked up once."""
+    """The times of one page: its zone, "now" and the words of a day are looked up once."""
 
     def __init__(self) -> None:
-        self._days: dict[date, tuple[str, str]] = {}
+        self._zone = timezone.get_current_timezone()
+        self._days: dict[str, tuple[str, str]] = {}
 
-    def short(self, local: datetime) -> str:
-        """As the function `short`."""
-        return self._of(local)[0] or f"{local:%H:%M}"
-
-    def exact(self, local: datetime) -> str:
-        """A local time in full, as `EXACT`."""
-        return f"{self._of(local)[1]}, {local:%H:%M:%S} {local.tzname()}"
-
-    def _of(self, local: datetime) -> tuple[str, str]:
-        """The short form of a day that is not today ("" for today), and its long form."""
-        day = local.date()
-        found = self._days.get(day)
-        if found is None:
-            today = day == timezone.localtime().date()
-            found = self._days[day] = ("" if today else short(local), formats.date_format(local, "j F Y"))
-        return found
+    def of(self, moment: datetime) -> tuple[str, str, str]:
+        """A time for machines, as `short` says it, and in full as `EXACT`."""
+        local = moment.astimezone(self._zone)
+        machine = local.isoformat()
+        day, clock = machine[:10], machine[11:19]
+        if day not in self._days:
+            today = local.date() == timezone.localtime().date()
+            self._days[day] = ("" if today else short(local), formats.date_format(local, "j F Y"))
+        said, exact = self._days[day]
+        return machine, said or clock[:5], f"{exact}, {clock} {local.tzname()}"
 
 
 def size(value: float | None) -> str:

@@ -16,7 +16,6 @@ from django import template
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from deftmail.web import icons, words
@@ -109,11 +108,8 @@ def _who(item: Any, thread: str, page: _Page) -> str:
 
 
 def _when(moment: Any, page: _Page) -> str:
-    local = localtime(moment)
-    return (
-        f'<time datetime="{local.isoformat()}" title="{escape(page.clock.exact(local))}">'
-        f"{escape(page.clock.short(local))}</time>"
-    )
+    machine, short, exact = page.clock.of(moment)
+    return f'<time datetime="{machine}" title="{escape(exact)}">{escape(short)}</time>'
 
 
 def _pieces(pieces: Iterable[Any]) -> str:

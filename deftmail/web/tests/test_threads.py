@@ -95,7 +95,8 @@ def test_no_rows_write_nothing():
 
 @pytest.mark.parametrize("back", [timedelta(0), timedelta(minutes=1), timedelta(days=1), timedelta(days=400)])
 def test_the_clock_of_a_page_says_what_the_words_say(back):
-    local = timezone.localtime(timezone.now() - back)
+    moment = timezone.now() - back
+    local = timezone.localtime(moment)
     clock = words.Clock()
-    assert clock.short(local) == clock.short(local) == words.short(local)
-    assert clock.exact(local) == formats.date_format(local, words.EXACT)
+    assert clock.of(moment) == clock.of(moment)
+    assert clock.of(moment) == (local.isoformat(), words.short(local), formats.date_format(local, words.EXACT))
