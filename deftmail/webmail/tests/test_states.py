@@ -136,5 +136,5 @@ def test_a_guest_is_sent_to_the_sign_in(guest: Any) -> None:
 
 def test_a_list_page_costs_few_queries(reader: Any, engine: Engine, django_assert_max_num_queries: Any) -> None:
     reader.client.get("/mail/f/inbox")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(7):
         assert reader.client.get("/mail/f/inbox").status_code == 200
