@@ -1,7 +1,8 @@
 """May this login in? The one answer for IMAP and submission, in the order that costs an attacker most and us least.
 
-Row read → remembered success (5 minutes) → failures of the account → bcrypt → state of the mailbox. An address that
-does not exist goes the same way with a made-up hash, so that neither the answer nor its time tells who exists.
+Row read → remembered success (5 minutes) → failures of the account and of the client's address → bcrypt → state of the
+mailbox. An address that does not exist goes the same way with a made-up hash, so that neither the answer nor its time
+tells who exists.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from enum import StrEnum
 
 import structlog
 
+from deftmail.gate.clients import Clients
 from deftmail.gate.database import Busy, Threads, on_connection
 from deftmail.gate.saslwire import Question
 from deftmail.gate.signedin import SignedIn
@@ -40,8 +42,8 @@ and a script of its own could borrow another company's DKIM signature. JMAP come
 REMEMBER = 300.0
 """Seconds a success spares the hash."""
 KNOWN = 24 * 3600.0
-"""Seconds a password that was right skips the *limit on failures* (not the hash), so that strangers who guess at an
-account cannot lock out the mail programs of its owner."""
+"""Seconds a password that was right skips the *limits on failures* (not the hash), so that strangers who guess at an
+account, or a neighbour behind the same address, cannot lock out the mail programs of its owner."""
 REMEMBERED_AT_MOST = 50_000
 WAITING_PER_ACCOUNT = 16
 """Questions for one account that may wait for each other; a mail program opens up to a dozen connections."""
@@ -119,12 +121,19 @@ class PasswordChecker:
     is told "no"."""
 
     def __init__(
-        self, readers: Threads, hashers: Threads, *, memory: Memory | None = None, signed_in: SignedIn | None = None
+        self,
+        readers: Threads,
+        hashers: Threads,
+        *,
+        memory: Memory | None = None,
+        signed_in: SignedIn | None = None,
+        clients: Clients | None = None,
     ) -> None:
         self._readers = readers
         self._hashers = hashers
         self.memory = memory or Memory()
         self._signed_in = signed_in or SignedIn()
+        self._clients = clients or Clients()
         self._turns = _Turns()
         # A real hash of a password nobody has, at the real cost, made once.
         self._nobody = hash_password(secrets.token_urlsafe(32))
@@ -151,24 +160,42 @@ class PasswordChecker:
         age = self.memory.age(name) if account is not None else float("inf")
         if account is not None and age < REMEMBER:
             return self._admit(account, question, caller, cached=True)
-        # The protocol carries no client address, so failures are counted per account here; per-address limits are
-        # Postfix's and Cyrus' own, and all accounts together are bounded by the hashing threads and their queue.
-        if age > KNOWN and not (await self._failures(address, cost=0)).allowed:
-            log.info("sign_in", outcome=Outcome.LIMITED, service=question.service, account=address)
-            return Outcome.LIMITED
-        right = await self._hashers.run(verify_password, question.password, hashed)
-        if right:
+        if age > KNOWN:
+            # Postfix counts what one address tries by itself.
+            client = await self._clients.address_of(caller) if question.service == "imap" else None
+            outcome = await self._try(question.password, hashed, address, client)
+        else:
+            right = await self._hashers.run(verify_password, question.password, hashed)
+            outcome = Outcome.RIGHT if right else Outcome.WRONG
+        if outcome is Outcome.RIGHT:
             # And once more: the hash and the wait for it may take seconds, and who is let in after his mailbox was
             # disabled or got another password is not put out again.
             account = await self._read(address)
-            right = account is not None and account.password_hash == hashed
-        if not right or account is None:
-            # Asked before and charged after the hash is exact, since the account's questions take turns.
-            await self._failures(address, cost=1)
-            log.info("sign_in", outcome=Outcome.WRONG, service=question.service, account=address)
+            if account is not None and account.password_hash == hashed:
+                self.memory.put(name)
+                return self._admit(account, question, caller, cached=False)
+            outcome = Outcome.WRONG
+        log.info("sign_in", outcome=outcome, service=question.service, account=address)
+        return outcome
+
+    async def _try(self, password: str, hashed: str, address: str, client: str | None) -> Outcome:
+        """Under the limits on failures of the account and of the client's address."""
+
+        def is_limited() -> bool:
+            return not ratelimit.wrong_passwords(address, client, cost=0).allowed
+
+        def verify() -> Outcome:
+            # Asked again after the wait for this thread, and charged before it takes the next: however many accounts
+            # are tried at once from one address, only as many as there are threads can outrun its limit.
+            if is_limited():
+                return Outcome.LIMITED
+            if verify_password(password, hashed):
+                return Outcome.RIGHT
+            ratelimit.wrong_passwords(address, client)
             return Outcome.WRONG
-        self.memory.put(name)
-        return self._admit(account, question, caller, cached=False)
+
+        # Before the queue too: who is over his limit takes no place in it.
+        return Outcome.LIMITED if await self._readers.run(is_limited) else await self._hashers.run(verify)
 
     def _admit(self, account: system.Account, question: Question, caller: int, *, cached: bool) -> Outcome:
         """The password is right: does the mailbox's state let him in? Suspended ones read and receive; their sending
@@ -191,9 +218,6 @@ class PasswordChecker:
 
     async def _read(self, address: str) -> system.Account | None:
         return await self._readers.run(on_connection, lambda: system.account_by_address(address))
-
-    async def _failures(self, address: str, *, cost: int) -> ratelimit.Verdict:
-        return await self._readers.run(lambda: ratelimit.hit("account_failures", address, cost=cost))
 
     async def _record(self, account: system.Account) -> None:
         """Note the sign-in, at most once a minute. A failure costs a time on a page, never a sign-in."""

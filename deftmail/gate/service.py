@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from deftmail.gate.clients import Clients
 from deftmail.gate.database import AWAY, Busy, hash_threads, on_connection, reader_threads
 from deftmail.gate.health import HealthServer
 from deftmail.gate.limiter import Limiter
@@ -47,15 +48,19 @@ class Gate:
         http: str,
         mail_log: Path | None = None,
         queue_command: tuple[str, ...] = (),
+        sessions_socket: str = "",
     ) -> None:
-        """`policy` and `http` are host:port; `queue_command` prints Postfix's queue as JSON lines."""
+        """`policy` and `http` are host:port; `queue_command` prints Postfix's queue as JSON lines; the service at
+        `sessions_socket` knows whom Cyrus' processes serve."""
         self._sasl_socket = sasl_socket
         self._policy_address = _host_port(policy)
         self._http_address = _host_port(http)
         self._readers = reader_threads()
         self._hashers = hash_threads()
         signed_in = SignedIn()
-        self.checker = PasswordChecker(self._readers, self._hashers, signed_in=signed_in)
+        self.checker = PasswordChecker(
+            self._readers, self._hashers, signed_in=signed_in, clients=Clients(sessions_socket)
+        )
         self._sasl = SaslServer(self.checker)
         self._limiter = Limiter(lambda: self._readers.run(on_connection, counters.refill))
         self._follower = Follower(self._limiter, mail_log, queue_command)

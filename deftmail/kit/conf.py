@@ -62,7 +62,8 @@ class Conf(BaseSettings):
     cyrus_lmtp: str = Field("127.0.0.1:2003", description="host:port of Cyrus' LMTP service.")
     cyrus_sessions_socket: str = Field(
         "",
-        description="Unix socket of the service beside Cyrus that ends open sessions; empty: it is not asked.",
+        description="Unix socket of the service beside Cyrus that ends open sessions and tells the gate whom a process "
+        "serves; empty: it is not asked.",
     )
     stalwart_url: str = Field("http://127.0.0.1:8080", description="Origin of Stalwart's HTTP service (0.16 or newer).")
     stalwart_api_key: SecretStr = Field(

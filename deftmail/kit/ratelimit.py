@@ -140,8 +140,20 @@ def hit(name: str, *subjects: str, cost: int = 1) -> Verdict:
 
     `cost=0` asks without charging whether one more would pass.
     """
-    limit = LIMITS[name]
-    keys = [(f"rl:{name}:{_hashed(subject)}", limit) for subject in subjects]
+    return _charge([(LIMITS[name], subject) for subject in subjects], cost)
+
+
+def wrong_passwords(account: str, address: str | None, *, cost: int = 1) -> Verdict:
+    """`hit` for a wrong password: of the account, whoever tries it, and of the address it is tried from, whatever
+    account; None where nobody can tell the address."""
+    buckets = [(LIMITS["account_failures"], account)]
+    if address is not None:
+        buckets.append((LIMITS["address_failures"], address_key(address)))
+    return _charge(buckets, cost)
+
+
+def _charge(buckets: Sequence[tuple[Limit, str]], cost: int) -> Verdict:
+    keys = [(f"rl:{limit.name}:{_hashed(subject)}", limit) for limit, subject in buckets]
     probe = cost or 1
     try:
         argv: list[str | int | float] = [probe if cost else 0]
@@ -150,7 +162,8 @@ def hit(name: str, *subjects: str, cost: int = 1) -> Verdict:
         wait = int(_script()(keys=[key for key, _limit in keys], args=argv))
         return Verdict(True) if wait <= 0 else Verdict(False, _seconds(wait))
     except redis.RedisError as error:
-        log.warning("ratelimit.redis_away", limit=name, error=type(error).__name__)
+        limit = buckets[0][0]
+        log.warning("ratelimit.redis_away", limit=limit.name, error=type(error).__name__)
         return _local.hit(keys, cost) if limit.guard else Verdict(True)
 
 

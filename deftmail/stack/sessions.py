@@ -1,13 +1,18 @@
-"""Ends the open sessions of one mailbox: a service of Cyrus' master beside imapd, run as Cyrus' own user.
+"""Ends the open sessions of one mailbox, and tells whom a process serves: a service of Cyrus' master beside imapd.
 
 Cyrus asks for a password once; what was let in stays until its program leaves. Its own `cyr_deny` ends sessions by the
-same signal, but takes the httpd processes with them, which everybody's webmail shares. Copied beside cyrus.conf and run
-by Debian's Python, so it uses the standard library alone: `sessions.py FOLDER ACCOUNT`, Cyrus' folder of process files
-and whose processes may ask (and root's). A question is an address and a line feed, the answer how many were ended.
+same signal, but takes the httpd processes with them, which everybody's webmail shares. And what it asks the gate says
+nothing of who tries a password; its process files do, also before the sign-in, and its own user alone may read them.
+Copied beside cyrus.conf and run by Debian's Python as that user, so it uses the standard library alone: `sessions.py
+FOLDER ACCOUNT`, the folder of process files and whose processes may ask (and root's).
+
+    end alice@example.com    →  how many were ended; without a name 0, which asks whether somebody listens
+    client 1234              →  the address of the client of that process, or an empty line
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
 import select
@@ -15,6 +20,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,6 +28,8 @@ from pathlib import Path
 
 LISTEN_FD = 4  # where Cyrus' master puts the listening socket of a service (master/service.h)
 PROGRAMS = frozenset({"imapd", "pop3d", "timsieved"})
+CALLERS = 32
+"""Questions answered at once: those of sign-ins are not to wait for an ending. Further callers wait to be accepted."""
 READ_WITHIN = 2.0
 SECOND_LOOK = 0.5
 """Seconds after which it looks again: a sign-in that was allowed a moment before may still be on its way."""
@@ -47,22 +55,45 @@ def end_sessions(folder: Path, user: str) -> int:
 
 def _tell(entry: Path, user: str) -> int | None:
     """A handle of the process behind `entry`, told to stop; None when it does not serve `user`."""
+    if (held := _hold(entry)) is None:
+        return None
+    handle, fields = held
+    if fields[2:3] == [user]:
+        with suppress(OSError):
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+            return handle
+    os.close(handle)
+    return None
+
+
+def _hold(entry: Path) -> tuple[int, list[str]] | None:
+    """A handle of the process behind `entry` and what Cyrus writes of it: service, client, user, mailbox, command."""
     try:
         # Held before its file is read: a number that was given to another process since cannot be met.
         handle = os.pidfd_open(int(entry.name))
-    except (ValueError, OSError):  # a file being written, a process that is gone
+    except (ValueError, OverflowError, OSError):  # a file being written, a process that is gone
         return None
-    try:
+    with suppress(OSError):
         # Killed processes leave their files behind, and their numbers come back.
-        program = Path(f"/proc/{entry.name}/comm").read_text().strip()
-        fields = entry.read_text(errors="replace").rstrip("\n").split("\t")  # service, client, user, mailbox, command
-        if program in PROGRAMS and fields[2:3] == [user]:
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-            return handle
-    except OSError:
-        pass
+        if Path(f"/proc/{entry.name}/comm").read_text().strip() in PROGRAMS:
+            return handle, entry.read_text(errors="replace").rstrip("\n").split("\t")
     os.close(handle)
     return None
+
+
+def client_of(folder: Path, pid: str) -> str:
+    """The address of the client that this process serves; "" where it serves none or is none of Cyrus'."""
+    if not pid.isdecimal() or (held := _hold(folder / pid)) is None:
+        return ""
+    handle, fields = held
+    try:
+        signal.pidfd_send_signal(handle, 0)  # it still lives, so what was read is its own
+        # `name [address]`, or `[address]` alone where it has no name.
+        return str(ipaddress.ip_address(fields[1].rpartition("[")[2].removesuffix("]")))
+    except (IndexError, ValueError, OSError):
+        return ""
+    finally:
+        os.close(handle)
 
 
 def _left(handles: Iterable[int], seconds: float) -> set[int]:
@@ -81,21 +112,38 @@ def answer(connection: socket.socket, folder: Path, caller: int) -> None:
     connection.settimeout(READ_WITHIN)
     with connection.makefile("rb") as stream:
         line = stream.readline(1024)
-    if line.endswith(b"\n"):
-        user = line[:-1].decode("ascii", "replace")
-        # No name at all is the question whether somebody listens; and those who wait for a client have none.
-        connection.sendall(b"%d\n" % (end_sessions(folder, user) if user else 0))
+    if not line.endswith(b"\n"):
+        return
+    word, _, about = line[:-1].decode("ascii", "replace").partition(" ")
+    if word == "client":
+        connection.sendall(f"{client_of(folder, about)}\n".encode())
+    elif word == "end":
+        # Those who wait for a client have no user either: without a name nobody is meant.
+        connection.sendall(b"%d\n" % (end_sessions(folder, about) if about else 0))
+
+
+def serve(listener: socket.socket, folder: Path, caller: int) -> None:
+    """Answer until Cyrus' master stops us, each caller in a thread of his own."""
+    free = threading.BoundedSemaphore(CALLERS)
+
+    def attend(connection: socket.socket) -> None:
+        try:
+            with connection, suppress(OSError):
+                answer(connection, folder, caller)
+        finally:
+            free.release()
+
+    while True:
+        free.acquire()
+        connection, _ = listener.accept()
+        threading.Thread(target=attend, args=(connection,), daemon=True).start()
 
 
 def main() -> None:
-    """Answer one after another until Cyrus' master stops us."""
-    folder, caller = Path(sys.argv[1]), pwd.getpwnam(sys.argv[2]).pw_uid
+    """As Cyrus' master starts it."""
     listener = socket.socket(fileno=LISTEN_FD)
     listener.setblocking(True)
-    while True:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
-            answer(connection, folder, caller)
+    serve(listener, Path(sys.argv[1]), pwd.getpwnam(sys.argv[2]).pw_uid)
 
 
 if __name__ == "__main__":

@@ -40,23 +40,19 @@ WRONG = gettext_lazy("The address or the password is wrong.")
 
 def refuse_when_limited(account: str, ip: str) -> None:
     """Ask both limits of wrong passwords, charging neither. `account` as in `count_failure`. Raises TooManyRequests."""
-    verdicts = (
-        ratelimit.hit("account_failures", account, cost=0),
-        ratelimit.hit("address_failures", ratelimit.address_key(ip), cost=0),
-    )
-    wait = max(verdict.retry_after for verdict in verdicts)
-    if not all(verdict.allowed for verdict in verdicts):
-        minutes = max(1, -(-wait // 60))
+    verdict = ratelimit.wrong_passwords(account, ip, cost=0)
+    if not verdict.allowed:
+        minutes = max(1, -(-verdict.retry_after // 60))
         raise TooManyRequests(
-            _("Too many wrong passwords. Wait %(n)d min, or reset your password.") % {"n": minutes}, retry_after=wait
+            _("Too many wrong passwords. Wait %(n)d min, or reset your password.") % {"n": minutes},
+            retry_after=verdict.retry_after,
         )
 
 
 def count_failure(account: str, ip: str) -> None:
     """Charge a wrong password to the account and to the address. account: as typed, known or not (the gate counts the
     same), or the account in a browser that knows it (`knownbrowser.counted_as`)."""
-    ratelimit.hit("account_failures", account)
-    ratelimit.hit("address_failures", ratelimit.address_key(ip))
+    ratelimit.wrong_passwords(account, ip)
 
 
 @functools.cache

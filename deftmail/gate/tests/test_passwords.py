@@ -9,14 +9,17 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from deftmail.gate.clients import Clients
 from deftmail.gate.database import Busy, Threads
 from deftmail.gate.passwords import KNOWN, REMEMBER, WAITING_PER_ACCOUNT, Memory, NotReady, Outcome, PasswordChecker
 from deftmail.gate.saslwire import Question
+from deftmail.kit import ratelimit
 from deftmail.kit.passwords import verify_password
 from deftmail.kit.ratelimit import LIMITS
 from deftmail.kit.testing import GOOD_PASSWORD, cheap_hash
 
 FAILURES = LIMITS["account_failures"].burst
+FROM_ADDRESS = LIMITS["address_failures"].burst
 
 
 def question(login="alice@acme.test", password=GOOD_PASSWORD, service="imap", realm=""):
@@ -203,6 +206,87 @@ class TestGuessing:
         for _ in range(FAILURES + 3):
             clock.now += KNOWN + 1
             assert await checker.check(question()) is Outcome.RIGHT
+
+
+class Origins(Clients):
+    """Whom which process serves, without the service that knows."""
+
+    def __init__(self, **addresses):
+        super().__init__()
+        self.addresses = {int(name[1:]): address for name, address in addresses.items()}
+        self.asked = []
+
+    async def address_of(self, pid):
+        self.asked.append(pid)
+        return self.addresses.get(pid)
+
+
+class TestGuessingFromOneAddress:
+    @pytest.fixture
+    def origins(self):
+        return Origins(p1="192.0.2.1", p2="192.0.2.2", p3="2001:db8:1:2::3", p4="2001:db8:1:2:ffff::4")
+
+    @pytest.fixture
+    def checker(self, table, threads, clock, origins):
+        return PasswordChecker(*threads, memory=Memory(clock=clock), clients=origins)
+
+    async def guess(self, checker, caller, tries=FROM_ADDRESS):
+        return [await checker.check(question(f"box{number}@acme.test", "guess"), caller) for number in range(tries)]
+
+    async def test_is_stopped_before_any_hash_and_the_neighbour_is_not(self, checker, table):
+        table.add()
+        outcomes = await self.guess(checker, 1, FROM_ADDRESS + 5)
+        assert outcomes == [Outcome.WRONG] * FROM_ADDRESS + [Outcome.LIMITED] * 5
+        assert await checker.check(question(), 1) is Outcome.LIMITED
+        assert table.hashes == FROM_ADDRESS
+        assert await checker.check(question(), 2) is Outcome.RIGHT
+
+    async def test_a_network_of_ipv6_is_one(self, checker, table):
+        table.add()
+        await self.guess(checker, 3)
+        assert await checker.check(question(), 4) is Outcome.LIMITED
+
+    async def test_is_counted_with_the_webs(self, checker, table):
+        table.add()
+        for number in range(FROM_ADDRESS):
+            ratelimit.wrong_passwords(f"web{number}@acme.test", "192.0.2.1")
+        assert await checker.check(question(), 1) is Outcome.LIMITED
+
+    async def test_where_nobody_knows_the_address_the_account_alone_counts(self, checker, table):
+        table.add()
+        assert set(await self.guess(checker, 99, 2 * FROM_ADDRESS)) == {Outcome.WRONG}
+        assert await checker.check(question(), 99) is Outcome.RIGHT
+
+    async def test_does_not_lock_out_programs_that_were_in_before(self, checker, table, clock):
+        table.add()
+        assert await checker.check(question(), 1) is Outcome.RIGHT
+        await self.guess(checker, 1)
+        assert await checker.check(question(), 1) is Outcome.RIGHT
+        clock.now += REMEMBER + 1
+        assert await checker.check(question(), 1) is Outcome.RIGHT
+        clock.now += KNOWN + 1
+        assert await checker.check(question(), 1) is Outcome.LIMITED
+
+    async def test_right_passwords_are_not_counted(self, checker, table, clock):
+        table.add()
+        for _ in range(FROM_ADDRESS + 3):
+            clock.now += KNOWN + 1
+            assert await checker.check(question(), 1) is Outcome.RIGHT
+
+    async def test_at_once_at_many_accounts_gains_one_hash_per_thread_at_most(self, table, origins):
+        readers, hashers = Threads("r", 4, 100), Threads("h", 2, 100)
+        checker = PasswordChecker(readers, hashers, clients=origins)
+        tries = [checker.check(question(f"box{number}@acme.test", "guess"), 1) for number in range(2 * FROM_ADDRESS)]
+        outcomes = await asyncio.gather(*tries)
+        assert FROM_ADDRESS <= outcomes.count(Outcome.WRONG) == table.hashes < FROM_ADDRESS + 2
+
+    async def test_is_asked_for_before_a_hash_alone_and_never_of_postfix(self, checker, table, origins):
+        table.add()
+        table.add(email="bob@acme.test")
+        for _ in range(5):
+            await checker.check(question(), 1)
+        await checker.check(question("bob@acme.test", service="smtp"), 2)
+        assert origins.asked == [1]
 
 
 class TestLoad:

@@ -65,7 +65,7 @@ def test_sessions_are_ended_for_our_account_alone(production: Path) -> None:
 
 
 def test_passwords_tried_on_many_accounts_are_slowed(production: Path) -> None:
-    """The gate counts by account; these two count the rest."""
+    """The gate counts by account, and what Cyrus asks by address too; these two do the rest."""
     imap = _settings((production / "etc/deftmail/cyrus/imapd.conf").read_text(), ":")
     assert imap["failedloginpause"] == "2s"
     main = _settings((production / "etc/postfix/main.cf").read_text(), "=")

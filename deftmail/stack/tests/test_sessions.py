@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,71 @@ def test_files_of_processes_that_are_gone_and_half_written_ones_harm_nobody(fold
     assert sessions.end_sessions(folder, "alice@acme.test") == 0
 
 
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        ("localhost [127.0.0.1]", "127.0.0.1"),
+        ("[192.0.2.7]", "192.0.2.7"),
+        ("mail.example [2001:db8::7]", "2001:db8::7"),
+        ("[::ffff:192.0.2.7]", "::ffff:c000:207"),
+        ("[9.9.9.9] [192.0.2.7]", "192.0.2.7"),  # whoever names himself so
+        ("", ""),
+        ("[unix socket]", ""),
+        ("192.0.2.7 [", ""),
+    ],
+)
+def test_tells_the_address_of_a_client_before_it_signed_in(
+    folder: Path, serve: Serve, client: str, address: str
+) -> None:
+    process = serve("")
+    (folder / str(process.pid)).write_text(f"imaps\t{client}\t\t\t\n")
+    assert sessions.client_of(folder, str(process.pid)) == address
+
+
+def test_tells_nothing_of_other_processes(folder: Path, serve: Serve) -> None:
+    shared, gone = serve("", "httpd"), serve("")
+    gone.kill()
+    gone.wait()
+    (folder / str(os.getpid())).write_text("imaps\t[192.0.2.7]\t\t\t\n")  # a number that came back
+    (folder / "half").write_text("imaps")
+    asked = [str(shared.pid), str(gone.pid), str(os.getpid()), "half", "../half", "", "-1", "0", "9" * 40]
+    assert [sessions.client_of(folder, pid) for pid in asked] == [""] * len(asked)
+
+
+def test_an_ending_that_takes_long_keeps_no_other_question_waiting(
+    folder: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf, other = serve("alice@acme.test", script=DEAF), serve("bob@acme.test")
+    looked = threading.Event()
+    real = sessions._left
+
+    def left(handles: Iterable[int], seconds: float) -> set[int]:
+        looked.set()
+        return real(handles, seconds)
+
+    monkeypatch.setattr(sessions, "_left", left)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "sock"))
+        listener.listen()
+        threading.Thread(target=sessions.serve, args=(listener, folder, os.geteuid()), daemon=True).start()
+
+        def ask(question: str) -> socket.socket:
+            link = socket.socket(socket.AF_UNIX)
+            link.settimeout(sessions.GRACE)
+            link.connect(str(tmp_path / "sock"))
+            link.sendall(question.encode())
+            return link
+
+        with ask("end alice@acme.test\n") as ending:
+            assert looked.wait(sessions.GRACE), "it waits for the one that does not hear"
+            for _ in range(2 * sessions.CALLERS):  # places come free again
+                with ask(f"client {other.pid}\n") as asking:
+                    assert asking.recv(100) == b"192.0.2.1\n"
+            assert deaf.poll() is None, "meanwhile the ending went on"
+            ending.settimeout(4 * sessions.GRACE)
+            assert ending.recv(100) == b"1\n"
+
+
 ASK = """
 import socket, sys
 with socket.socket(socket.AF_UNIX) as link:
@@ -106,8 +171,9 @@ with socket.socket(socket.AF_UNIX) as link:
 
 @pytest.mark.parametrize(
     ("allowed", "question", "said"),
-    [(True, "alice@acme.test\n", "1\n"), (True, "\n", "0\n"), (True, "alice@acme.test", ""),
-     (False, "alice@acme.test\n", "")],
+    [(True, "end alice@acme.test\n", "1\n"), (True, "end \n", "0\n"), (True, "end alice@acme.test", ""),
+     (False, "end alice@acme.test\n", ""), (True, "client %d\n", "192.0.2.1\n"), (True, "client %d0\n", "\n"),
+     (False, "client %d\n", ""), (True, "\n", ""), (True, "alice@acme.test\n", "")],
 )  # fmt: skip
 def test_only_the_account_it_was_told_of_may_ask(
     folder: Path, serve: Serve, allowed: bool, question: str, said: str
@@ -119,7 +185,7 @@ def test_only_the_account_it_was_told_of_may_ask(
         listener.bind(f"\0{name}")
         listener.listen()
         asking = subprocess.Popen(
-            ["/usr/bin/python3", "-I", "-c", ASK, f"@{name}", question],
+            ["/usr/bin/python3", "-I", "-c", ASK, f"@{name}", question.replace("%d", str(process.pid))],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

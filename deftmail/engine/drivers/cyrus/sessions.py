@@ -6,7 +6,7 @@ import socket
 
 from deftmail.engine.errors import EngineUnavailable
 
-TIMEOUT = 30.0  # seconds: some sessions leave only when they are killed, and questions are answered one by one
+TIMEOUT = 30.0  # seconds: some sessions leave only when they are killed
 
 
 class Sessions:
@@ -24,7 +24,7 @@ class Sessions:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
                 link.settimeout(timeout)
                 link.connect(self._path)
-                link.sendall(f"{address}\n".encode("ascii"))
+                link.sendall(f"end {address}\n".encode("ascii"))
                 with link.makefile("rb") as stream:
                     return int(stream.readline(32))
         except (OSError, ValueError) as error:

@@ -25,6 +25,7 @@ class Command(BaseCommand):
             http=conf.gate_http,
             mail_log=Path(conf.mail_log) if conf.mail_log else None,
             queue_command=("/usr/sbin/postqueue", *configuration, "-j"),
+            sessions_socket=conf.cyrus_sessions_socket,
         )
         try:
             asyncio.run(gate.run())
