@@ -51,6 +51,9 @@ LIMITS: dict[str, Limit] = {
         Limit("dns_check", 30, 60, 10),  # "check now"
         Limit("api_read", 1200, 60, 300),
         Limit("api_write", 600, 60, 120),
+        # Setting a password: judging and hashing it take 0.3 s of a core each. Per company for API keys, per person in
+        # the console. A partner sets up a plan of 50 mailboxes at once; one company takes two thirds of a core at most.
+        Limit("hashing", 60, 60, 60, guard=True),
         Limit("probe", 600, 60, 100),  # /healthz, /metrics
         Limit("engine", 12000, 60, 2000),  # the mail server's questions and reports: one of each message
         Limit("engine_failures", 30, 900, 30, guard=True),  # wrong secrets at the mail server's door, of one address
@@ -78,13 +81,13 @@ for i, key in ipairs(KEYS) do
   local interval, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
   local tat = tonumber(redis.call('GET', key) or now)
   if tat < now then tat = now end
-  local new = tat + interval * cost
+  local new = math.max(tat + interval * cost, now)
   local over = new - burst * interval - now
   if over > wait then wait = over end
   tats[i] = new
 end
 if wait > 0 then return math.ceil(wait) end
-if cost > 0 then
+if cost ~= 0 then
   for i, key in ipairs(KEYS) do
     redis.call('SET', key, tostring(tats[i]), 'PX', math.ceil(tats[i] - now) + 1000)
   end
@@ -114,7 +117,7 @@ class _LocalBuckets:
             wait = 0.0
             for key, limit in keys:
                 # cost 0 asks whether one more would pass, as the script does.
-                tat = max(self._tats.get(key, now), now) + limit.interval_ms * (cost or 1)
+                tat = max(max(self._tats.get(key, now), now) + limit.interval_ms * (cost or 1), now)
                 wait = max(wait, tat - limit.burst * limit.interval_ms - now)
                 new[key] = tat
             if wait > 0:
@@ -145,7 +148,7 @@ def hit(name: str, *subjects: str, cost: int = 1) -> Verdict:
 
 def wrong_passwords(account: str, address: str | None, *, cost: int = 1) -> Verdict:
     """`hit` for a wrong password: of the account, whoever tries it, and of the address it is tried from, whatever
-    account; None where nobody can tell the address."""
+    account; None where nobody can tell the address. `cost=-1` gives one back that was not wrong after all."""
     buckets = [(LIMITS["account_failures"], account)]
     if address is not None:
         buckets.append((LIMITS["address_failures"], address_key(address)))
@@ -154,11 +157,10 @@ def wrong_passwords(account: str, address: str | None, *, cost: int = 1) -> Verd
 
 def _charge(buckets: Sequence[tuple[Limit, str]], cost: int) -> Verdict:
     keys = [(f"rl:{limit.name}:{_hashed(subject)}", limit) for limit, subject in buckets]
-    probe = cost or 1
+    argv: list[str | int | float] = [cost]
+    for _key, each in keys:
+        argv += [each.interval_ms, each.burst - (0 if cost else 1)]
     try:
-        argv: list[str | int | float] = [probe if cost else 0]
-        for _key, each in keys:
-            argv += [each.interval_ms, each.burst - (0 if cost else probe)]
         wait = int(_script()(keys=[key for key, _limit in keys], args=argv))
         return Verdict(True) if wait <= 0 else Verdict(False, _seconds(wait))
     except redis.RedisError as error:

@@ -1,13 +1,16 @@
 """Sign-in: one page for owners, admins and mailbox people (django-allauth under our rules).
 
-Failures are limited per account and per address *before* anything is hashed; known, unknown and displaced addresses
-cost one bcrypt and get one answer; each success begins a new session and one row of the log.
+Each try is counted as a failure of its account and its address *before* anything is hashed, and given back when it was
+right; known, unknown and displaced addresses cost one bcrypt and get one answer; each success begins a new session and
+one row of the log.
 """
 
 from __future__ import annotations
 
 import functools
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -38,21 +41,26 @@ from deftmail.tenants.models import Role, User
 WRONG = gettext_lazy("The address or the password is wrong.")
 
 
-def refuse_when_limited(account: str, ip: str) -> None:
-    """Ask both limits of wrong passwords, charging neither. `account` as in `count_failure`. Raises TooManyRequests."""
-    verdict = ratelimit.wrong_passwords(account, ip, cost=0)
+@contextmanager
+def guess_at(account: str, ip: str) -> Iterator[Callable[[], object]]:
+    """Around a look at a password: count it as wrong before anything is hashed, so that many at once cannot outrun the
+    limits of the account and of the address; call what is yielded when it was right. Raises TooManyRequests.
+
+    account: as typed, known or not (the gate counts the same), or the account in a browser that knows it
+    (`knownbrowser.counted_as`)
+    """
+    verdict = ratelimit.wrong_passwords(account, ip)
     if not verdict.allowed:
         minutes = max(1, -(-verdict.retry_after // 60))
         raise TooManyRequests(
             _("Too many wrong passwords. Wait %(n)d min, or reset your password.") % {"n": minutes},
             retry_after=verdict.retry_after,
         )
-
-
-def count_failure(account: str, ip: str) -> None:
-    """Charge a wrong password to the account and to the address. account: as typed, known or not (the gate counts the
-    same), or the account in a browser that knows it (`knownbrowser.counted_as`)."""
-    ratelimit.wrong_passwords(account, ip)
+    try:
+        yield lambda: ratelimit.wrong_passwords(account, ip, cost=-1)
+    except BaseException:
+        ratelimit.wrong_passwords(account, ip, cost=-1)  # an outage is nobody's wrong password
+        raise
 
 
 @functools.cache
@@ -122,14 +130,14 @@ class AccountAdapter(DefaultAccountAdapter):
         except NoReverseMatch:  # an installation without that room
             return reverse("tenants:account")
 
-    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Before any hashing. Raises TooManyRequests."""
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """The person whose password it is, or None. Raises TooManyRequests before any hashing."""
         email = as_typed(str(credentials.get("email", "")))
-        refuse_when_limited(knownbrowser.counted_as(request, email), client_ip(request))
-
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        email = as_typed(str(credentials.get("email", "")))
-        count_failure(knownbrowser.counted_as(request, email), client_ip(request))
+        with guess_at(knownbrowser.counted_as(request, email), client_ip(request)) as forgive:
+            user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+            if user is not None:
+                forgive()
+        return user
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         """Is it his password? Under the same limits as sign-in."""

@@ -1,5 +1,6 @@
 """The limiter without Redis (unmarked) and with it (`servers`)."""
 
+import secrets
 import threading
 import uuid
 
@@ -48,6 +49,33 @@ def test_the_local_fallback_is_bounded(no_redis):
 )
 def test_an_ipv6_line_is_its_64(address, key):
     assert ratelimit.address_key(address) == key
+
+
+def take_and_give_back(tries):
+    """Charges of two limits together, one given back; how many more then pass."""
+    account, address = str(uuid.uuid4()), f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+    burst = ratelimit.LIMITS["account_failures"].burst
+    for _ in range(burst):
+        assert ratelimit.wrong_passwords(account, address).allowed
+    refused = ratelimit.wrong_passwords(account, address)
+    assert not refused.allowed
+    assert 0 < refused.retry_after <= ratelimit.LIMITS["account_failures"].seconds
+    ratelimit.wrong_passwords(account, address, cost=-1)
+    passed = sum(ratelimit.wrong_passwords(account, address).allowed for _ in range(tries))
+    # Given back more often than taken is no credit.
+    for _ in range(burst * 3):
+        ratelimit.wrong_passwords(account, address, cost=-1)
+    assert sum(ratelimit.wrong_passwords(account, None).allowed for _ in range(burst * 2)) == burst
+    return passed
+
+
+def test_with_redis_away_a_charge_can_be_given_back_too(no_redis):
+    assert take_and_give_back(5) == 1
+
+
+@pytest.mark.servers
+def test_a_charge_can_be_given_back():
+    assert take_and_give_back(5) == 1
 
 
 @pytest.mark.servers

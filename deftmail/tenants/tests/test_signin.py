@@ -1,10 +1,17 @@
 """Signing in and out: who gets where, what a wrong password learns, and when the door stays shut."""
 
+import secrets
+import threading
+import time
+
 import pytest
 from django.contrib.auth.hashers import check_password
+from django.db import OperationalError
+from django.test import RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from deftmail.kit import ratelimit
+from deftmail.kit.errors import TooManyRequests
 from deftmail.kit.passwords import verify_password
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.tenants import hooks, signin
@@ -113,6 +120,52 @@ def test_an_account_is_shut_after_ten_failures_from_anywhere_before_any_hashing(
     assert "Too many wrong passwords" in answer.content.decode()
     assert hashes == []
     assert sign_in(make_client(), cast.admin.email).status_code == 302, "others are not shut out"
+
+
+def test_many_at_once_are_no_more_tries_than_one_after_another(cast, monkeypatch):
+    """Each waits in its hash until all are there: who is counted only afterwards all get in."""
+    burst = ratelimit.LIMITS["account_failures"].burst
+    hashed: list[str] = []
+    refused: list[int] = []
+    everybody = threading.Event()
+
+    def slow(password, hashed_password):
+        hashed.append(password)
+        everybody.wait(10)
+        return False
+
+    def settled():
+        while len(hashed) + len(refused) < burst * 2:
+            time.sleep(0.01)
+        everybody.set()
+
+    def attempt():
+        request = RequestFactory().post("/signin")
+        request.META["REMOTE_ADDR"] = f"2001:db8:{secrets.randbelow(0xFFFF):x}::1"
+        try:
+            signin.AccountAdapter(request).authenticate(request, email=cast.owner.email, password="wrong")
+        except TooManyRequests:
+            refused.append(1)
+
+    monkeypatch.setattr(signin, "verify_password", slow)
+    monkeypatch.setattr(User.objects, "filter", lambda **_: User.objects.none())
+    threads = [threading.Thread(target=attempt) for _ in range(burst * 2)]
+    for thread in [*threads, watcher := threading.Thread(target=settled)]:
+        thread.start()
+    for thread in [*threads, watcher]:
+        thread.join()
+    assert (len(hashed), len(refused)) == (burst, burst)
+
+
+def test_an_outage_in_the_middle_is_nobodys_wrong_password(cast, monkeypatch):
+    def away(*_):
+        raise OperationalError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signin, "verify_password", away)
+        for _ in range(ratelimit.LIMITS["account_failures"].burst + 2):
+            assert sign_in(make_client(), cast.owner.email).status_code == 503
+    assert sign_in(make_client(), cast.owner.email).status_code == 302
 
 
 def test_an_unknown_address_is_shut_in_the_same_way(cast):

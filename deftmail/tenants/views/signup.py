@@ -23,7 +23,7 @@ from deftmail.tenants.errors import AddressTaken, LinkExpired
 from deftmail.tenants.forms import ConfirmSignUpForm, SignUpForm
 from deftmail.tenants.guards import request_id
 from deftmail.tenants.models import PendingSignup
-from deftmail.tenants.signin import AccountAdapter, count_failure, refuse_when_limited
+from deftmail.tenants.signin import AccountAdapter, guess_at
 
 STARTED = "signup_started"
 
@@ -112,11 +112,11 @@ def signup_confirm(request: HttpRequest, token: str) -> HttpResponseBase:
 
 def _check_password(request: HttpRequest, form: ConfirmSignUpForm, pending: PendingSignup) -> None:
     """Put an error on the form when it is another password. Limited as sign-in is. Raises TooManyRequests."""
-    ip = client_ip(request)
-    refuse_when_limited(pending.email, ip)
-    if not knows_password(pending, form.cleaned_data["password"]):
-        count_failure(pending.email, ip)
-        form.add_error("password", _("This is not the password of this sign-up. Sign up again if you forgot it."))
+    with guess_at(pending.email, client_ip(request)) as forgive:
+        if knows_password(pending, form.cleaned_data["password"]):
+            forgive()
+        else:
+            form.add_error("password", _("This is not the password of this sign-up. Sign up again if you forgot it."))
 
 
 def _over(request: HttpRequest, refusal: Any) -> HttpResponseBase:
