@@ -10,7 +10,7 @@ from ninja import NinjaAPI
 from deftmail.api import document, domains, mailboxes, problems
 from deftmail.kit.ratelimit import LIMITS
 
-READS, WRITES = LIMITS["api_read"], LIMITS["api_write"]
+READS, WRITES, HASHES = LIMITS["api_read"], LIMITS["api_write"], LIMITS["hashing"]
 DESCRIPTION = f"""\
 Domains and mailboxes of one company.
 
@@ -19,8 +19,9 @@ Domains and mailboxes of one company.
   its address is a page that explains it.
 - **Lists** are paged by cursor: ask again with `cursor` set to `next` until `next` is null.
 - **Repeating.** Send an `Idempotency-Key` with a POST to repeat it safely within 24 hours.
-- **Limits.** {READS.count:,} reads and {WRITES.count:,} writes a minute for each key and each address; 429 tells in
-  `Retry-After` when to come again.
+- **Limits.** {READS.count:,} reads and {WRITES.count:,} writes a minute for each key and each address, of which
+  {HASHES.count} for each company may set a password (create a mailbox, set its password); 429 tells in `Retry-After`
+  when to come again.
 - Members may be added to answers at any time; in requests an unknown member is an error.
 """
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 
 import pytest
+from django.urls import reverse
 
+from deftmail.api.tests.conftest import Caller, key_of
 from deftmail.domains.testing import make_domain
+from deftmail.kit import ratelimit
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox, reload
 from deftmail.tenants.models import Tenant
 from deftmail.tenants.testing import audit_of, set_columns
 
+OTHER_PASSWORD = "tin harbour velvet moss"
 pytestmark = pytest.mark.django_db(databases=["default", "system"])
 
 
@@ -225,3 +229,30 @@ def test_a_list_can_be_narrowed(call, cast, domain):
     for limit in ("0", "201", "-1", "ten"):
         refused = call("GET", f"/mailboxes?limit={limit}")
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "limit")
+
+
+def test_setting_passwords_has_a_limit_of_its_own_for_the_whole_company(call, cast, domain, monkeypatch):
+    """Refused before anything is judged or hashed; all else of the key goes on."""
+    monkeypatch.setitem(ratelimit.LIMITS, "hashing", ratelimit.Limit("hashing", 3, 60, 3, guard=True))
+    new = {"email": "anna@acme.example.com", "password": GOOD_PASSWORD}
+    mailbox = call("POST", "/mailboxes", new).json()["id"]
+    path = f"/mailboxes/{mailbox}/password"
+    assert call("POST", path, {"password": "password1234"}).status_code == 422
+    assert call("POST", path, {"password": OTHER_PASSWORD}).status_code == 204
+    another_key = Caller(key_of(cast.owner, "mailboxes:write"))
+    for refused in (
+        another_key("POST", path, {"password": GOOD_PASSWORD}),
+        another_key("POST", "/mailboxes", new | {"email": "bert@acme.example.com"}),
+    ):
+        assert refused.status_code == 429, refused.content
+        assert 0 < int(refused["Retry-After"]) <= 60
+        assert refused.json()["type"].endswith("/too-many-requests")
+    assert call("PATCH", f"/mailboxes/{mailbox}", {"display_name": "Anna"}).status_code == 200
+    assert call("POST", "/mailboxes", new).status_code == 409, "what is refused anyhow costs nothing"
+    assert [row["email"] for row in call("GET", "/mailboxes").json()["items"]] == ["anna@acme.example.com"]
+    # Another company, and a person in the console, have limits of their own.
+    theirs = make_mailbox(make_domain(cast.other, "other.example.com", active=True), "eve")
+    stranger = Caller(key_of(cast.stranger))
+    assert stranger("POST", f"/mailboxes/{theirs.pk}/password", {"password": OTHER_PASSWORD}).status_code == 204
+    page = cast.owner.client.post(reverse("mailboxes:password", args=[mailbox]), {"reset-password": GOOD_PASSWORD})
+    assert page.status_code == 303

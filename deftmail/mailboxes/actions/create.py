@@ -24,6 +24,7 @@ from deftmail.mailproto.addresses import Address, parse_mailbox_address
 from deftmail.mailproto.errors import AddressError
 from deftmail.tenants import audit
 from deftmail.tenants.access import running_company
+from deftmail.tenants.actions.passwords import count_hash
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, Tenant
 from deftmail.tenants.policies import Action
@@ -37,7 +38,8 @@ def create_mailbox(
     signs in with this address (then one password serves both, the one he has; `password` is not looked at).
 
     quota_mb: MiB; None takes the plan's. Raises AddressInvalid, DomainNotYours, DomainNotProven, AddressTaken,
-    MailboxLimitReached, DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, CompanySuspended.
+    MailboxLimitReached, DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, TooManyRequests,
+    CompanySuspended.
     """
     actor.require(Action.MAILBOX_MANAGE)
     address = _address(email)
@@ -45,6 +47,7 @@ def create_mailbox(
     # Everything that can be known without a lock is asked first: a refusal then costs no hash, and the slow hash
     # (0.2 s) is made before any row is locked. The locked look below decides.
     _place(running_company(actor), address, quota_mb)
+    count_hash(actor)
     if _is_member(actor, address.ascii):
         password = secrets.token_urlsafe(32)  # stands in where he has no password of his own
     else:

@@ -14,7 +14,7 @@ from deftmail.mailboxes.errors import OwnPassword
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
 from deftmail.tenants.access import running_company
-from deftmail.tenants.actions.passwords import set_password
+from deftmail.tenants.actions.passwords import count_hash, set_password
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Role, User
 from deftmail.tenants.policies import Action, rights_of
@@ -25,7 +25,7 @@ def set_mailbox_password(*, actor: Actor, mailbox_id: UUID | str, password: str)
     """Reset the password of a mailbox, for mail programs and the web together; the person's web sessions end.
 
     Raises PasswordRefused, Forbidden (the mailbox of someone stronger), OwnPassword (one's own console account, whose
-    present password must be asked), CompanySuspended, NotFound.
+    present password must be asked), TooManyRequests, CompanySuspended, NotFound.
     """
     running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
@@ -33,6 +33,7 @@ def set_mailbox_password(*, actor: Actor, mailbox_id: UUID | str, password: str)
     role = role_of_person(mailbox)
     if actor.user_id is not None and actor.user_id == mailbox.user_id and role != Role.USER:
         raise OwnPassword
+    count_hash(actor)
     check_strength(password, email=mailbox.email, name=mailbox.display_name)
     stored = make_password(password)  # slow: before any row is locked
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
