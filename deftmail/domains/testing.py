@@ -1,15 +1,13 @@
-"""Domains for tests: factories, a DNS that is a table, and the worker's loop in the test's own thread."""
+"""Domains for tests: factories and a DNS that is a table."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from django.utils.timezone import now
 
 from deftmail.domains import looking, records
@@ -113,33 +111,3 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> DnsTable:
     table = DnsTable()
     monkeypatch.setattr(looking, "make_resolver", lambda: table)
     return table
-
-
-def waiting_jobs(task: Any) -> list[dict[str, Any]]:
-    """The arguments of the waiting jobs of one task, oldest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT args FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' ORDER BY id", [task.name]
-        )
-        rows = [row[0] for row in cursor.fetchall()]
-    return [json.loads(row) if isinstance(row, str) else row for row in rows]
-
-
-def run_jobs(*tasks: Any) -> int:
-    """Run the waiting jobs of these tasks here, and those they enqueue for now, until none is left. How many ran."""
-    ran = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """DELETE FROM procrastinate_jobs WHERE id = (
-                       SELECT min(id) FROM procrastinate_jobs WHERE task_name = ANY(%s) AND status = 'todo'
-                       AND (scheduled_at IS NULL OR scheduled_at <= now())
-                   ) RETURNING task_name, args""",
-                [[task.name for task in tasks]],
-            )
-            row = cursor.fetchone()
-        if row is None:
-            return ran
-        arguments = json.loads(row[1]) if isinstance(row[1], str) else row[1]
-        next(task for task in tasks if task.name == row[0])(**arguments)
-        ran += 1

@@ -1,7 +1,8 @@
 """Jobs of this room: the product's own mail to people, and tidying up.
 
-Arguments are ids only. What is secret (the token of a link) is made here from the row, so it lies in no queue, and an
-outage of Postfix only delays: the job tries again with the same link.
+Arguments are ids and addresses, one address a job: a second try must not repeat what others got. What is secret (the
+token of a link) is made here from the row, so it lies in no queue, and an outage of Postfix only delays: the job tries
+again with the same link.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import structlog
 from allauth.account import app_settings as allauth_settings
 from allauth.account.utils import user_pk_to_url_str
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
 from django.urls import reverse
 from django.utils.timezone import now
 from procrastinate.contrib.django import app
 
 from deftmail.kit.conf import conf
-from deftmail.kit.jobs import MAIL_RETRY
+from deftmail.kit.jobs import MAIL_RETRY, enqueue
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import hooks
@@ -98,12 +100,22 @@ def _ask_admins(user: User, member: Membership, ip: str) -> None:
         .exclude(pk=user.pk)
         .order_by("email")[:10]
     )
-    context = {"person": user.email, "name": user.name, "ip": ip, "url": _url("tenants:member", member.pk)}
-    addresses = [person.email for person in people]
-    if not addresses:
+    if not people:
         log.warning("password_reset_has_no_way", user=str(user.pk))
-    for address in addresses:
-        send_mail_to(address, "password_reset_admin", context)
+    with transaction.atomic():
+        for person in people:
+            enqueue(ask_admin, user_id=str(user.pk), ip=ip, to=person.email)
+
+
+@app.task(retry=MAIL_RETRY)
+def ask_admin(user_id: str, ip: str, to: str) -> None:
+    """Tell one who may reset this person's password that he asks for it."""
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    member = member_of(user) if user is not None else None
+    if user is None or member is None:
+        return
+    url = _url("tenants:member", member.pk)
+    send_mail_to(to, "password_reset_admin", {"person": user.email, "name": user.name, "ip": ip, "url": url})
 
 
 @app.task(retry=MAIL_RETRY)
@@ -118,21 +130,18 @@ def send_address_mail(user_id: str, purpose: Purpose) -> None:
 
 
 @app.task(retry=MAIL_RETRY)
-def tell_person(tenant_id: str, user_id: str, mail: str, also: str = "") -> None:
-    """A notice about his own account, to the address he signs in with, to his recovery address, and to `also`."""
+def tell_person(tenant_id: str, user_id: str, mail: str, to: str) -> None:
+    """A notice about his own account, to one of his addresses (`notices.tell_person`)."""
     user = User.objects.filter(pk=user_id, membership__tenant_id=UUID(tenant_id)).first()
     if user is None:
         return
-    recovery = user.recovery_email if user.recovery_email_verified_at else ""
     context = {
         "name": user.get_short_name(),
         "account": user.shown_email,
         "recovery": user.recovery_email,
         "reset_url": _url("account_reset_password"),
     }
-    for address in dict.fromkeys((user.email, recovery, also)):
-        if address and not address.endswith(".invalid"):
-            send_mail_to(address, mail, context)
+    send_mail_to(to, mail, context)
 
 
 @app.periodic(cron="23 * * * *")

@@ -7,7 +7,6 @@ Registered for the whole suite by `pytest_plugins` in conftest.py.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -17,11 +16,10 @@ from uuid import uuid4
 import pytest
 import redis
 from allauth.account.models import EmailAddress
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from deftmail.kit import ratelimit
+from deftmail.kit import ratelimit, testing
 from deftmail.kit.conf import conf
 from deftmail.kit.passwords import from_hash
 from deftmail.kit.tenancy import tenant_tx
@@ -161,23 +159,8 @@ def run_jobs(*tasks: Any) -> int:
     """Run the waiting jobs of these tasks here (all of this room when none is named), until none is left."""
     from deftmail.tenants import tasks as room
 
-    known = tasks or (room.send_signup_mail, room.send_reset_mail, room.send_address_mail, room.tell_person)
-    by_name = {task.name: task for task in known}
-    ran = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """DELETE FROM procrastinate_jobs WHERE id = (
-                       SELECT min(id) FROM procrastinate_jobs WHERE task_name = ANY(%s) AND status = 'todo'
-                   ) RETURNING task_name, args""",
-                [list(by_name)],
-            )
-            row = cursor.fetchone()
-        if row is None:
-            return ran
-        arguments = json.loads(row[1]) if isinstance(row[1], str) else row[1]
-        by_name[row[0]](**arguments)
-        ran += 1
+    every = (room.send_signup_mail, room.send_reset_mail, room.ask_admin, room.send_address_mail, room.tell_person)
+    return testing.run_jobs(*(tasks or every))
 
 
 def links_in(text: str) -> list[str]:

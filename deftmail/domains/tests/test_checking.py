@@ -15,10 +15,11 @@ from deftmail.domains.actions import add_domain, check_domain, poke_checks, retr
 from deftmail.domains.models import Domain
 from deftmail.domains.records import checks_of
 from deftmail.domains.selectors import system
-from deftmail.domains.testing import make_domain, reload, run_jobs, waiting_jobs
+from deftmail.domains.testing import make_domain, reload
 from deftmail.engine.errors import EngineRefused, EngineUnavailable
 from deftmail.kit.errors import Forbidden, NotFound
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.kit.testing import run_jobs, waiting_jobs
 from deftmail.mailproto.dnsanswer import Answer
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.testing import audit_of, make_company, set_columns

@@ -21,8 +21,9 @@ from deftmail.domains.actions import add_domain, check_domain, delete_domain
 from deftmail.domains.models import Domain
 from deftmail.domains.records import checks_of, records_of
 from deftmail.domains.resolver import DnsResolver
-from deftmail.domains.testing import reload, run_jobs
+from deftmail.domains.testing import reload
 from deftmail.engine.registry import engine
+from deftmail.kit.testing import run_jobs
 from deftmail.mailproto.dkim import split_txt
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(databases=["default", "system"])]

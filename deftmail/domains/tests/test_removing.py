@@ -9,10 +9,11 @@ import pytest
 from deftmail.domains import errors, hooks, tasks
 from deftmail.domains.actions import addresses_in, delete_domain
 from deftmail.domains.models import Domain
-from deftmail.domains.testing import make_domain, run_jobs, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.engine.testing import domain_spec
 from deftmail.kit.errors import Conflict, Forbidden, NotFound
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.kit.testing import run_jobs, waiting_jobs
 from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.testing import audit_of, set_columns
 

@@ -11,7 +11,7 @@ from django.db import OperationalError, connections
 from django.utils.timezone import now
 
 from deftmail.domains.tasks import check_domain_job
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.gate.database import Threads, on_connection
 from deftmail.gate.limiter import Limiter
 from deftmail.gate.passwords import Outcome, PasswordChecker
@@ -19,7 +19,7 @@ from deftmail.gate.policy import Decider
 from deftmail.gate.saslwire import Question
 from deftmail.kit import ratelimit
 from deftmail.kit.database import NoAnswer
-from deftmail.kit.testing import GOOD_PASSWORD
+from deftmail.kit.testing import GOOD_PASSWORD, waiting_jobs
 from deftmail.mailboxes.selectors import system
 from deftmail.mailboxes.testing import make_mailbox, reload
 from deftmail.sending import decisions, facts

@@ -7,12 +7,12 @@ from django.contrib.auth.hashers import check_password
 
 from deftmail.domains.actions import delete_domain
 from deftmail.domains.errors import DomainHoldsAddresses
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.engine.errors import EngineRefused, EngineUnavailable
 from deftmail.kit.errors import Forbidden, Invalid, NotFound
 from deftmail.kit.passwords import bare_hash, verify_password
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.kit.testing import GOOD_PASSWORD
+from deftmail.kit.testing import GOOD_PASSWORD, waiting_jobs
 from deftmail.mailboxes import errors, hooks, tasks
 from deftmail.mailboxes.actions import (
     change_mailbox,

@@ -6,11 +6,11 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import check_password
 
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.passwords import bare_hash, verify_password
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.kit.testing import GOOD_PASSWORD
+from deftmail.kit.testing import GOOD_PASSWORD, waiting_jobs
 from deftmail.mailboxes import errors, tasks
 from deftmail.mailboxes.actions import create_mailbox
 from deftmail.mailboxes.models import MailUser

@@ -14,8 +14,9 @@ from django.utils.timezone import now
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.kit.testing import waiting_jobs
 from deftmail.mailboxes import tasks
 from deftmail.mailboxes.actions import change_mailbox, record_usage
 from deftmail.mailboxes.fullness import LEVELS, level_of, percent

@@ -10,8 +10,9 @@ from django.urls import reverse
 from deftmail.domains.actions import delete_domain
 from deftmail.domains.errors import DomainHoldsAddresses
 from deftmail.domains.models import Domain
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.kit.errors import Forbidden
+from deftmail.kit.testing import waiting_jobs
 from deftmail.mailboxes.actions import change_mailbox, retry_sync
 from deftmail.mailboxes.actions.common import tidy_name
 from deftmail.mailboxes.models import MailUser

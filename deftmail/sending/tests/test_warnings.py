@@ -8,8 +8,9 @@ import pytest
 from django.core import mail
 from django.utils.timezone import now
 
-from deftmail.domains.testing import make_domain, waiting_jobs
+from deftmail.domains.testing import make_domain
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.kit.testing import waiting_jobs
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox
 from deftmail.sending import counters, tasks

@@ -16,7 +16,7 @@ from deftmail.kit import ratelimit
 from deftmail.kit.errors import Forbidden, Invalid, TooManyRequests
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import audit, hooks
+from deftmail.tenants import audit, hooks, notices
 from deftmail.tenants.access import actor_for, company_of
 from deftmail.tenants.actions.company import tidy_name
 from deftmail.tenants.actor import Actor
@@ -148,9 +148,7 @@ def confirm_address(*, token: str, ip: str | None, request_id: str = "") -> tupl
             before = {"email": user.email}
             _move(actor, user, address)
             audit.record(actor, "person.email_changed", user, before=before, after={"email": address})
-    from deftmail.tenants.tasks import tell_person
-
-    enqueue(tell_person, tenant_id=str(actor.tenant_id), user_id=str(user.pk), mail=f"{purpose}_changed", also=old)
+    notices.tell_person(actor.tenant_id, user, f"{purpose}_changed", also=old)
     return user, purpose
 
 

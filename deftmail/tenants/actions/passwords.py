@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 
 from deftmail.kit import ratelimit
 from deftmail.kit.errors import Invalid, NotFound, TooManyRequests
-from deftmail.kit.jobs import enqueue
 from deftmail.kit.passwords import bare_hash
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import audit, hooks
+from deftmail.tenants import audit, hooks, notices
 from deftmail.tenants.access import actor_for
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, User
@@ -80,9 +79,7 @@ def set_password(
         for hook in hooks.password_changed_hooks:
             hook(user, bare_hash(stored))
         audit.record(actor, f"password.{how}", user, own=actor.user_id == user.pk)
-        from deftmail.tenants.tasks import tell_person
-
-        enqueue(tell_person, tenant_id=str(actor.tenant_id), user_id=str(user.pk), mail="password_changed")
+        notices.tell_person(actor.tenant_id, user, "password_changed")
     return bare_hash(stored)
 
 

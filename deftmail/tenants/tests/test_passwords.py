@@ -11,10 +11,11 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from deftmail.kit.errors import Invalid
+from deftmail.kit.mail import send_mail_to
 from deftmail.kit.passwords import bare_hash, verify_password
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.kit.testing import GOOD_PASSWORD
-from deftmail.tenants import actions, hooks
+from deftmail.kit.testing import GOOD_PASSWORD, waiting_jobs
+from deftmail.tenants import actions, hooks, tasks
 from deftmail.tenants.models import Role, User
 from deftmail.tenants.testing import audit_of, links_in, make_client, make_member, run_jobs, sign_in
 from deftmail.tenants.tests.test_signup import without_secrets
@@ -211,3 +212,38 @@ def test_a_notice_goes_to_the_recovery_address_too(cast):
     set_password(cast.user, actor=cast.admin.actor)
     run_jobs()
     assert {message.to[0] for message in mail.outbox} == {cast.user.email, "ursula@elsewhere.example"}
+
+
+@pytest.mark.parametrize("act", ["notice", "reset"])
+def test_a_second_try_of_a_mail_repeats_none_that_was_sent(cast, mailbox_people, monkeypatch, act):
+    """Postfix refuses the second address: the job that is tried again is that address's alone."""
+    if act == "notice":
+        User.objects.filter(pk=cast.user.user.pk).update(
+            recovery_email="ursula@elsewhere.example", recovery_email_verified_at=now()
+        )
+        set_password(cast.user, actor=cast.admin.actor)
+    else:
+        mailbox_people.update({cast.user.user.pk, cast.admin.user.pk})
+        ask_reset(cast.user.email)
+        run_jobs(tasks.send_reset_mail)
+    task = tasks.tell_person if act == "notice" else tasks.ask_admin
+    refused: list[str] = []
+
+    def flaky(to, name, context):
+        if len(mail.outbox) == 1 and not refused:
+            refused.append(to)
+            raise OSError("no room")
+        send_mail_to(to, name, context)
+
+    monkeypatch.setattr(tasks, "send_mail_to", flaky)
+    waiting = waiting_jobs(task)
+    for job in [*waiting]:
+        try:
+            task(**job)
+        except OSError:
+            waiting.append(job)
+    for job in waiting[2:]:
+        task(**job)
+    assert len(refused) == 1
+    assert len(mail.outbox) == 2
+    assert len({message.to[0] for message in mail.outbox}) == 2
