@@ -18,7 +18,9 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailproto.dnsanswer import Resolver
 from deftmail.mailproto.dnschecks import Checks
 from deftmail.tenants import audit
+from deftmail.tenants.access import company_of, running_company
 from deftmail.tenants.actor import Actor
+from deftmail.tenants.models import Tenant
 from deftmail.tenants.policies import Action
 
 POKE_EVERY = timedelta(seconds=60)
@@ -31,16 +33,27 @@ def check_domain(
     """Look at the four records now and record what follows; returns the domain as it then is.
 
     `asked` is False for the looks of the schedule (see `policies.judge`). Call outside a transaction: a look takes up
-    to `looking.BUDGET` seconds. Raises NotFound, Forbidden.
+    to `looking.BUDGET` seconds. Raises CompanySuspended (when asked), NotFound, Forbidden.
     """
     with tenant_tx(actor.tenant_id):
-        expected = records.expected_of(domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE))
+        domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE)
+        if asked:
+            running_company(actor)
+        elif _stands_still(actor, domain):
+            return domain
+        expected = records.expected_of(domain)
     checks = looking.look(expected, resolver)
     with tenant_tx(actor.tenant_id):
         domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE, for_update=True)
-        if records.expected_of(domain) == expected:  # else the key changed meanwhile and this look was at the old one
+        # Another key meanwhile: this look was at the old one.
+        if records.expected_of(domain) == expected and not _stands_still(actor, domain):
             _record(actor, domain, checks, now(), asked=asked)
     return domain
+
+
+def _stands_still(actor: Actor, domain: Domain) -> bool:
+    """A company that was stopped takes no name and opens none. What is active is watched on: it still receives."""
+    return domain.status != Domain.Status.ACTIVE and company_of(actor).status != Tenant.Status.ACTIVE
 
 
 def _record(actor: Actor, domain: Domain, checks: Checks, moment: datetime, *, asked: bool) -> None:
@@ -78,6 +91,7 @@ def _record(actor: Actor, domain: Domain, checks: Checks, moment: datetime, *, a
         return
     _change_status(actor, domain, verdict.status)
     _change_degraded(actor, domain, verdict.degraded, moment)
+    activate_if_ready(actor, domain)  # where its company was stopped when the engine was ready
 
 
 def _prove(actor: Actor, domain: Domain, moment: datetime, *, known: bool) -> bool:
@@ -124,8 +138,9 @@ def _change_degraded(actor: Actor, domain: Domain, degraded: bool, moment: datet
 
 
 def activate_if_ready(actor: Actor, domain: Domain) -> bool:
-    """Open a verified domain for mail once the engine is, and tell the owner. Call with the row locked."""
-    if not policies.is_ready_to_activate(domain):
+    """Open a verified domain of a running company once the engine is ready, and tell the owner. Call with the row
+    locked."""
+    if not policies.is_ready_to_activate(domain) or _stands_still(actor, domain):
         return False
     moment = now()
     domain.status = Domain.Status.ACTIVE

@@ -28,7 +28,10 @@ def request_sync(domain: Domain) -> None:
 
 
 def retry_sync(*, actor: Actor, domain_id: UUID | str) -> Domain:
-    """Try again to configure the domain in the engine. Nothing to do before ownership is proven. Raises NotFound."""
+    """Try again to configure the domain in the engine. Nothing to do before ownership is proven. Raises NotFound.
+
+    Also in a suspended company: it changes nothing that was wanted, and receiving goes on.
+    """
     with tenant_tx(actor.tenant_id):
         domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE, for_update=True)
         if domain.is_proven:

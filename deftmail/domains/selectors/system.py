@@ -76,7 +76,8 @@ def claim_due_looks(now: datetime, *, limit: int = 200) -> list[DomainRef]:
             """
             UPDATE domains SET next_check_at = %s WHERE id IN (
                 SELECT d.id FROM domains d JOIN tenants t ON t.id = d.tenant_id
-                WHERE d.next_check_at <= %s AND t.status <> 'cancelled'
+                WHERE d.next_check_at <= %s
+                  AND (t.status = 'active' OR t.status = 'suspended' AND d.status = 'active')
                 ORDER BY d.next_check_at LIMIT %s FOR UPDATE OF d SKIP LOCKED
             ) RETURNING tenant_id, id
             """,

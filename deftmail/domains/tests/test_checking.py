@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.db import connections
+from django.urls import reverse
 from django.utils.timezone import now
 
 from deftmail.domains import tasks
@@ -22,6 +23,7 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import run_jobs, waiting_jobs
 from deftmail.mailproto.dnsanswer import Answer
 from deftmail.tenants.actor import Actor
+from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.testing import audit_of, make_company, set_columns
 
 BOTH = pytest.mark.django_db(databases=["default", "system"])
@@ -302,6 +304,58 @@ def test_the_domains_of_a_cancelled_company_are_not_looked_at(dns):
     make_domain(owner.tenant, "due.test", next_check_at=now() - timedelta(seconds=5))
     set_columns(owner.tenant, status="cancelled")
     assert system.claim_due_looks(now()) == []
+
+
+@COMMITTED
+def test_a_suspended_company_takes_no_name_and_opens_none_until_it_runs_again(dns, fake_engine):
+    owner = make_company("Acme")
+    domain = make_domain(owner.tenant, "acme.test", next_check_at=now() - timedelta(seconds=5))
+    dns.publish(domain)
+    set_columns(owner.tenant, status="suspended")
+    with pytest.raises(CompanySuspended):
+        check_domain(actor=owner.actor, domain_id=domain.pk)
+    page = owner.client.post(reverse("domains:check", args=[domain.pk]))
+    assert page.status_code == 403
+    assert "suspended" in page.content.decode()
+    assert system.claim_due_looks(now()) == []
+    assert poke_checks("acme.test") == 1, "mail waits for it"
+    run_jobs(*ALL_JOBS)
+    assert acts(owner.tenant) == []
+    assert (reload(domain).status, reload(domain).is_proven) == ("pending", False)
+    set_columns(owner.tenant, status="active")
+    assert [ref.domain_id for ref in system.claim_due_looks(now())] == [domain.pk]
+    scheduled(domain)
+    run_jobs(*ALL_JOBS)
+    assert reload(domain).status == "active"
+
+
+@COMMITTED
+def test_a_company_suspended_between_verified_and_active_opens_at_the_first_look_afterwards(dns, fake_engine):
+    owner = make_company("Acme")
+    domain = make_domain(owner.tenant, "acme.test")
+    dns.publish(domain)
+    assert scheduled(domain).status == "verified"
+    set_columns(owner.tenant, status="suspended")
+    run_jobs(*ALL_JOBS)
+    assert (reload(domain).status, reload(domain).sync_state) == ("verified", "ready")
+    assert mail.outbox == []
+    set_columns(owner.tenant, status="active")
+    scheduled(domain)
+    assert reload(domain).status == "active"
+
+
+@COMMITTED
+def test_an_active_domain_of_a_suspended_company_receives_so_it_is_watched_and_set_up_again(dns, fake_engine):
+    owner = make_company("Acme")
+    domain = make_domain(owner.tenant, "acme.test", active=True, next_check_at=now() - timedelta(seconds=5))
+    set_columns(owner.tenant, status="suspended")
+    assert [ref.domain_id for ref in system.claim_due_looks(now())] == [domain.pk]
+    for _ in range(3):
+        scheduled(domain)
+    assert reload(domain).is_degraded
+    retry_sync(actor=owner.actor, domain_id=domain.pk)
+    run_jobs(tasks.sync_domain_job)
+    assert "acme.test" in fake_engine.domains
 
 
 @COMMITTED

@@ -113,7 +113,10 @@ _ACTS: dict[str, str] = {Status.ACTIVE: "enabled", Status.DISABLED: "disabled", 
 
 @in_company
 def retry_sync(*, actor: Actor, mailbox_id: UUID | str) -> MailUser:
-    """Try the engine again now, after a failure or while waiting for the next attempt."""
+    """Try the engine again now, after a failure or while waiting for the next attempt.
+
+    Also in a suspended company: it changes nothing that was wanted, and receiving goes on.
+    """
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
     sync(mailbox)
     audit.record(actor, "mailbox.sync_retried", mailbox)
