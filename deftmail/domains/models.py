@@ -42,6 +42,9 @@ class Domain(Stamped, Synced):
     activated_at = models.DateTimeField(null=True, blank=True)
     degraded_since = models.DateTimeField(null=True, blank=True)
     failing_looks = models.IntegerField(default=0, help_text="Looks in a row that found a break: one is not a break.")
+    sending_told_at = models.DateTimeField(
+        null=True, blank=True, help_text="When people were last told that the domain's sending limit is near."
+    )
     check_from = models.DateTimeField(help_text="Start of the schedule of background checks; 'check again' renews it.")
 
     class Meta:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.urls import reverse
 from procrastinate.contrib.django import app
 
+from deftmail.domains.models import Domain
 from deftmail.kit.jobs import MAIL_RETRY
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
@@ -14,8 +15,10 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.pages import shown_address
 from deftmail.sending import meters
 from deftmail.sending.actions.warn import warn_near
+from deftmail.sending.limits import Whose
 from deftmail.sending.models import Block, ReviewCase
 from deftmail.sending.selectors import system
+from deftmail.tenants.models import Tenant
 
 
 @app.task(retry=MAIL_RETRY)
@@ -44,32 +47,38 @@ def tell_of_case_job(tenant_id: str, case_id: str, to: str) -> None:
 @app.periodic(cron="*/5 * * * *")
 @app.task(queueing_lock="sending-near")
 def tell_who_is_near(timestamp: int = 0) -> None:
-    """Every five minutes: tell who used 80 % of a day's limit, once a day for each mailbox."""
-    near: dict[tuple[UUID, UUID], list[str]] = {}
-    for tenant_id, mailbox_id, name, _used, _maximum in system.near_limit():
-        near.setdefault((tenant_id, mailbox_id), []).append(name)
-    for (tenant_id, mailbox_id), names in near.items():
+    """Every five minutes: tell who used 80 % of a day's limit, once a day for each mailbox and each domain."""
+    for (tenant_id, whose, pk), names in system.near_limit().items():
         with tenant_tx(tenant_id):
-            warn_near(tenant_id, mailbox_id, sorted(names))
+            warn_near(tenant_id, whose, pk, names)
 
 
 @app.task(retry=MAIL_RETRY)
-def tell_of_limit_job(tenant_id: str, mailbox_id: str, names: list[str], to: str) -> None:
-    """Mail `sending_near` to one address, with the figures of this moment; nothing about a deleted mailbox."""
+def tell_of_limit_job(tenant_id: str, whose: str, pk: str, names: list[str], to: str) -> None:
+    """Mail `sending_near` to one address, with the figures of this moment; nothing about what was deleted."""
     with tenant_tx(tenant_id):
-        rows = MailUser.objects.select_related("tenant").filter(tenant_id=tenant_id, pk=mailbox_id)
-        mailbox = rows.first()
-        if mailbox is None:
-            return
-        company = mailbox.tenant
-    shown = (meters.of_mailboxes(company, [mailbox]) or {}).get(mailbox.pk, {})
+        company = Tenant.objects.filter(pk=tenant_id).first()
+        mailbox = MailUser.objects.filter(tenant_id=tenant_id, pk=pk).first()
+        domain = Domain.objects.filter(tenant_id=tenant_id, pk=pk).first()
+    if company is None:
+        return
+    if mailbox is not None:
+        known = meters.of_mailboxes(company, [mailbox])
+        is_own, subject = to == mailbox.email, shown_address(mailbox)
+    elif domain is not None:
+        known = meters.of_domains(company, [domain])
+        is_own, subject = False, domain.domain_unicode
+    else:
+        return
+    shown = (known or {}).get(UUID(pk), {})
     lines = [(shown[name].meter.label, shown[name]) for name in names if name in shown]
     if not lines:
         raise OSError("the counters cannot be read now")  # tried again as every mail job is
     context = {
-        "address": shown_address(mailbox),
+        "subject": subject,
         "lines": lines,
-        "is_own": to == mailbox.email,
-        "path": reverse("sending:door" if to == mailbox.email else "sending:meter"),
+        "is_own": is_own,
+        "whole_domain": whose == Whose.DOMAIN,
+        "path": reverse("sending:door" if is_own else "sending:meter"),
     }
     send_mail_to(to, "sending_near", context)

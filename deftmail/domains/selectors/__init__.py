@@ -54,11 +54,18 @@ def domain_count(actor: Actor) -> int:
 
 def owner_addresses(tenant_id: UUID) -> list[str]:
     """Where the company's owners are told things: their address, and a proven recovery address outside the company."""
-    owners = Membership.objects.filter(tenant_id=tenant_id, role=Role.OWNER, user__is_active=True).select_related(
-        "user"
-    )
+    return _addresses(tenant_id, Role.OWNER)
+
+
+def manager_addresses(tenant_id: UUID) -> list[str]:
+    """The same of owners and admins."""
+    return _addresses(tenant_id, Role.OWNER, Role.ADMIN)
+
+
+def _addresses(tenant_id: UUID, *roles: Role) -> list[str]:
+    people = Membership.objects.filter(tenant_id=tenant_id, role__in=roles, user__is_active=True).select_related("user")
     found = []
-    for membership in owners:
+    for membership in people.order_by("created_at", "id"):
         found.append(membership.user.email)
         if membership.user.recovery_email_verified_at and membership.user.recovery_email:
             found.append(membership.user.recovery_email)

@@ -7,14 +7,16 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from deftmail.domains.models import Domain
 from deftmail.kit.tenancy import SYSTEM
 from deftmail.mailboxes.models import MailUser
 from deftmail.sending.decisions import BlockFact
-from deftmail.sending.limits import COLUMNS, LIMITS, Subject
+from deftmail.sending.limits import BY_NAME, COLUMNS, Subject, Whose
 from deftmail.sending.models import Block, RateLimit
+from deftmail.tenants.models import Tenant
 
 
 def subject_of(mailbox_id: UUID) -> Subject | None:
@@ -79,27 +81,22 @@ def mirror_rows(since: datetime) -> Iterator[RateLimit]:
     return RateLimit.objects.using(SYSTEM).filter(hour__gte=since).iterator(chunk_size=2000)
 
 
-def near_limit(percent: int = 80) -> list[tuple[UUID, UUID, str, int, int]]:
-    """(company, mailbox, limit, used, maximum) of mailboxes that used so much of a day's limit, as the mirror knows."""
-    names = {limit.name: limit.column for limit in LIMITS if limit.name in ("mailbox_day", "first_day")}
-    found: dict[tuple[UUID, UUID, str], int] = {}
-    rows = RateLimit.objects.using(SYSTEM).filter(
-        reset_at__gt=now(), limit_type__in=names, mail_user__isnull=False, current_count__gt=0
+def near_limit(percent: int = 80) -> dict[tuple[UUID, Whose, UUID], list[str]]:
+    """(company, whose, mailbox or domain) that used so much of a day's limit, as the mirror knows: which limits."""
+    used: dict[tuple[UUID, str, UUID], int] = {}
+    rows = (
+        RateLimit.objects.using(SYSTEM)
+        .filter(reset_at__gt=now(), current_count__gt=0)
+        .values_list("tenant_id", "limit_type", Coalesce("mail_user_id", "domain_id"), "current_count")
     )
-    for tenant_id, mail_user_id, name, count in rows.values_list(
-        "tenant_id", "mail_user_id", "limit_type", "current_count"
-    ):
-        key = (tenant_id, mail_user_id, name)
-        found[key] = found.get(key, 0) + count
-    maxima = {
-        row["pk"]: row
-        for row in MailUser.objects.using(SYSTEM)
-        .filter(pk__in={mailbox for _tenant, mailbox, _name in found})
-        .values("pk", *(f"tenant__{column}" for column in names.values()))
-    }
-    near = []
-    for (tenant_id, mailbox, name), used in found.items():
-        most = maxima.get(mailbox, {}).get(f"tenant__{names[name]}")
-        if most and used * 100 >= most * percent:
-            near.append((tenant_id, mailbox, name, used, most))
+    for tenant_id, name, pk, count in rows:
+        key = (tenant_id, name, pk)
+        used[key] = used.get(key, 0) + count
+    companies = Tenant.objects.using(SYSTEM).in_bulk({tenant_id for tenant_id, _name, _pk in used})
+    near: dict[tuple[UUID, Whose, UUID], list[str]] = {}
+    for (tenant_id, name, pk), count in sorted(used.items()):
+        limit = BY_NAME.get(name)
+        most = getattr(companies.get(tenant_id), limit.column, None) if limit is not None else None
+        if limit is not None and most and count * 100 >= most * percent:
+            near.setdefault((tenant_id, limit.whose, pk), []).append(name)
     return near

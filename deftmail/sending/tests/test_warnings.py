@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.utils.timezone import now
 
+from deftmail.domains.models import Domain
 from deftmail.domains.testing import make_domain
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import waiting_jobs
@@ -16,23 +17,25 @@ from deftmail.mailboxes.testing import make_mailbox
 from deftmail.sending import counters, tasks
 from deftmail.sending.actions.warn import warn_near
 from deftmail.sending.counters import CountersAway
-from deftmail.sending.limits import Meter
+from deftmail.sending.limits import Meter, Whose
 from deftmail.sending.models import RateLimit
-from deftmail.tenants.testing import make_company, run_jobs
+from deftmail.tenants.models import Role
+from deftmail.tenants.testing import make_company, make_member, run_jobs
 
 HOUR = timedelta(hours=1)
 
 
-def use(mailbox: MailUser, *hours: int, ago: int = 0) -> None:
+def use(whose: MailUser | Domain, *hours: int, ago: int = 0) -> None:
     """`hours[i]` recipients in the hour i hours before `ago` hours ago, as the mirror holds them."""
     top = now().replace(minute=0, second=0, microsecond=0)
-    with tenant_tx(mailbox.tenant_id):
+    with tenant_tx(whose.tenant_id):
         for back, count in enumerate(hours, start=ago):
             begins = top - back * HOUR
             RateLimit.objects.create(
-                tenant_id=mailbox.tenant_id,
-                mail_user=mailbox,
-                limit_type="mailbox_day",
+                tenant_id=whose.tenant_id,
+                mail_user=whose if isinstance(whose, MailUser) else None,
+                domain=whose if isinstance(whose, Domain) else None,
+                limit_type="mailbox_day" if isinstance(whose, MailUser) else "domain_day",
                 hour=begins,
                 current_count=count,
                 max_limit=1000,
@@ -65,6 +68,24 @@ class TestTheWalk:
         tasks.tell_who_is_near()
         assert len(waiting_jobs(tasks.tell_of_limit_job)) == 4
 
+    def test_tells_owners_and_admins_of_a_whole_domains_limit_once_a_day(self, acme, alice):
+        admin = make_member(acme.tenant, Role.ADMIN, "adam@acme-signup.example")
+        make_member(acme.tenant, Role.USER, "ursula@acme-signup.example")
+        use(alice.domain, 2000, 1999)
+        tasks.tell_who_is_near()
+        assert waiting_jobs(tasks.tell_of_limit_job) == []
+        use(alice.domain, 1, ago=2)
+        for _ in range(2):
+            tasks.tell_who_is_near()
+        jobs = waiting_jobs(tasks.tell_of_limit_job)
+        assert [(job["to"], job["names"], job["pk"]) for job in jobs] == [
+            (person.email, ["domain_day"], str(alice.domain_id)) for person in (acme, admin)
+        ]
+        with tenant_tx(acme.tenant.pk):
+            Domain.objects.filter(pk=alice.domain_id).update(sending_told_at=now() - 24 * HOUR)
+        tasks.tell_who_is_near()
+        assert len(waiting_jobs(tasks.tell_of_limit_job)) == 4
+
     def test_what_left_the_window_does_not_count(self, acme, alice):
         use(alice, 900, ago=26)
         tasks.tell_who_is_near()
@@ -87,7 +108,7 @@ class TestTheMail:
 
     def warn(self, mailbox: MailUser) -> None:
         with tenant_tx(mailbox.tenant_id):
-            assert warn_near(mailbox.tenant_id, mailbox.pk, ["mailbox_day"])
+            assert warn_near(mailbox.tenant_id, Whose.MAILBOX, mailbox.pk, ["mailbox_day"])
 
     def test_says_what_is_used_and_what_to_do(self, cast, alice, monkeypatch):
         near = [Meter("mailbox_day", 850, 1000, now() + HOUR), Meter("first_day", 3, 500)]
@@ -100,13 +121,23 @@ class TestTheMail:
         assert "change your password now" in by_person["alice@acme.test"].body
         assert "request it on the page" in by_person[cast.owner.email].body
 
+    def test_of_a_whole_domain_says_so(self, cast, alice, monkeypatch):
+        monkeypatch.setattr(counters, "usage_of_domain", lambda _row: [Meter("domain_day", 4100, 5000, now() + HOUR)])
+        with tenant_tx(cast.acme.pk):
+            warn_near(cast.acme.pk, Whose.DOMAIN, alice.domain_id, ["domain_day"])
+        assert run_jobs(tasks.tell_of_limit_job) == 2
+        assert {message.to[0] for message in mail.outbox} == {cast.owner.email, cast.admin.email}
+        assert mail.outbox[0].subject == "acme.test is near its sending limit"
+        assert "Recipients a day, whole domain: 4100 of 5000 used, 900 left" in mail.outbox[0].body
+        assert "All mailboxes of the domain share this limit" in mail.outbox[0].body
+
     def test_waits_for_counters_that_are_away(self, alice, monkeypatch):
         def away(_rows):
             raise CountersAway
 
         monkeypatch.setattr(counters, "usage_of_mailboxes", away)
         with pytest.raises(OSError, match="counters"):
-            tasks.tell_of_limit_job(str(alice.tenant_id), str(alice.pk), ["mailbox_day"], "alice@acme.test")
+            tasks.tell_of_limit_job(str(alice.tenant_id), "mailbox", str(alice.pk), ["mailbox_day"], alice.email)
         assert mail.outbox == []
 
     def test_of_a_deleted_mailbox_is_not_written(self, cast, alice):
