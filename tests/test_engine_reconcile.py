@@ -24,7 +24,8 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.tasks import sync_mailbox
 from deftmail.mailboxes.testing import make_mailbox
-from deftmail.tenants.testing import Cast
+from deftmail.tenants.selectors import system
+from deftmail.tenants.testing import Cast, audit_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "system"])
 
@@ -101,7 +102,7 @@ def test_a_mailbox_of_an_earlier_row_is_replaced_by_repair(mailbox: MailUser, fa
     assert fake_engine.mailboxes["anna@acme.test"].used == 0
 
 
-def test_extras_are_kept_until_they_are_named(mailbox: MailUser, fake_engine: FakeEngine) -> None:
+def test_extras_are_kept_until_they_are_named(mailbox: MailUser, cast: Cast, fake_engine: FakeEngine) -> None:
     fake_engine.apply_domain(domain_spec("gone.test"))
     fake_engine.apply_mailbox(mailbox_spec("left@gone.test"))
     fake_engine.apply_mailbox(mailbox_spec("left@acme.test"))
@@ -118,6 +119,11 @@ def test_extras_are_kept_until_they_are_named(mailbox: MailUser, fake_engine: Fa
     assert set(fake_engine.mailboxes) == {"anna@acme.test"}
     code, report = reconcile("--delete-extra", "gone.test")
     assert (code, report["remaining"]) == (0, 0)
+    erased = [row.target for row in system.operator_log(10) if row.action == "engine.extra_erased"]
+    assert erased == ["gone.test", "left@gone.test", "left@acme.test"]
+    (row,) = audit_of(cast.acme, "engine.extra_erased")
+    assert row.actor.startswith("Operator's command (")
+    assert row.details["address"] == "left@acme.test"
 
 
 def test_a_wanted_mailbox_cannot_be_erased_as_an_extra(mailbox: MailUser, fake_engine: FakeEngine) -> None:

@@ -38,6 +38,8 @@ TABLES_WITHOUT_POLICY = frozenset(
         # What the mail server reported, of everybody's mail in one stream: the company is found when it is read.
         # The web may only add (`apply_grants`), jobs read as deftmail_system.
         "engine_events",
+        # What operators did across companies: the web and the commands only add.
+        "operator_logs",
     }
 )
 
@@ -85,11 +87,11 @@ def apply_grants(cursor: Any) -> None:
         GRANT SELECT ON ALL TABLES IN SCHEMA public TO deftmail_backup;
         GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO deftmail_backup;
         -- The log of acts is append-only, plans are the operator's.
-        REVOKE UPDATE, DELETE ON audit_logs FROM deftmail_app, deftmail_system;
+        REVOKE UPDATE, DELETE ON audit_logs, operator_logs FROM deftmail_app, deftmail_system;
         REVOKE INSERT, UPDATE, DELETE ON plans FROM deftmail_app;
         REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM deftmail_app, deftmail_system;
         -- Everybody's deliveries: whoever serves people adds to them and reads none.
-        REVOKE SELECT, UPDATE, DELETE ON engine_events FROM deftmail_app;
+        REVOKE SELECT, UPDATE, DELETE ON engine_events, operator_logs FROM deftmail_app;
         REVOKE ALL ON mta_domains, mta_mailboxes, mta_aliases, mta_sender_logins FROM deftmail_app;
         GRANT SELECT ON mta_domains, mta_mailboxes, mta_aliases, mta_sender_logins TO deftmail_mta;
         """

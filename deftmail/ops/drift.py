@@ -21,6 +21,8 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.tasks import sync_mailbox
 from deftmail.ops.selectors import system
 from deftmail.ops.selectors.system import WantedDomain, WantedMailbox
+from deftmail.tenants import audit
+from deftmail.tenants.actor import Actor
 
 EXTRA = frozenset({"domain-extra", "mailbox-extra"})
 
@@ -132,18 +134,26 @@ def repair(drift: Drift) -> None:
 
 
 def delete_extra(engine: MailEngine, name: str) -> None:
-    """Remove from the engine a mailbox or domain that no row stands for, looked at anew. Raises EngineRefused where
-    a row does, where it is not there, or where it was not made by us."""
+    """Remove from the engine a mailbox or domain that no row stands for, looked at anew. In the operators' log, and
+    where a company has proven the domain, in its own. Raises EngineRefused where a row stands for it, where it is not
+    there, or where it was not made by us."""
     if system.is_wanted(name):
         raise EngineRefused(f"{name} is wanted: a row stands for it")
+    used = 0
     if "@" in name:
         box = next((box for box in engine.list_mailboxes(domain_of(name)) if box.address == name), None)
-        made_for = box.id if box else None
+        made_for, used = (box.id, box.used_bytes) if box else (None, 0)
     else:
         domain = next((domain for domain in engine.list_domains() if domain.name == name), None)
         made_for = domain.id if domain else None
     if made_for is None:
         raise EngineRefused(f"{name} is not in the engine, or was not made by DeftMail: remove it by hand")
+    who = audit.command_line()
+    # Before the act: it can be repeated, and what is gone must not be gone without a trace.
+    audit.record_operator(who, "engine.extra_erased", name, made_for=made_for, used_bytes=used)
+    if "@" in name and (company := system.holder_of(domain_of(name))) is not None:
+        with tenant_tx(company):
+            audit.record(Actor.system(company, who), "engine.extra_erased", address=name, used_bytes=used)
     if "@" in name:
         engine.remove_mailbox(name, made_for)
     else:

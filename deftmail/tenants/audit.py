@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Any
 from uuid import UUID
 
 from django.db import models
 
 from deftmail.tenants.actor import Actor
-from deftmail.tenants.models import AuditLog
+from deftmail.tenants.models import AuditLog, OperatorLog
 
 _SECRET = ("password", "secret", "token", "key", "hash")
 
@@ -40,6 +42,30 @@ def record(
         ip_address=actor.ip or None,
         request_id=actor.request_id[:64],
     )
+
+
+def record_operator(
+    actor: str, action: str, target: str = "", *, ip: str | None = None, request_id: str = "", **details: Any
+) -> None:
+    """Write one act of an operator that is no one company's. Call it in the transaction of the act, where there is
+    one."""
+    OperatorLog.objects.create(
+        actor=actor[:255],
+        action=action,
+        target=target[:320],
+        details=_plain(details),
+        ip_address=ip,
+        request_id=request_id[:64],
+    )
+
+
+def command_line() -> str:
+    """How the logs name whoever runs a command on the server: the login he came with, where that can be known."""
+    try:
+        login = os.environ.get("SUDO_USER") or getpass.getuser()
+    except KeyError:  # a container's number without a name
+        login = str(os.getuid())
+    return f"Operator's command ({login})"
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _WORDS: dict[str, str | Promise] = {
     "sending.released": gettext_lazy("Sending allowed again"),
     "sending.limits_changed": gettext_lazy("Sending limits changed by the operator"),
     "operator.looked": gettext_lazy("Opened by the operator"),
+    "engine.extra_erased": gettext_lazy("Left-over mailbox erased from the mail server by the operator"),
     "review.appeal_filed": gettext_lazy("Review of a block asked for"),
     "review.more_filed": gettext_lazy("Higher sending limits asked for"),
     "review.released": gettext_lazy("Review: granted"),

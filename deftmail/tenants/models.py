@@ -245,3 +245,25 @@ class AuditLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action}"
+
+
+class OperatorLog(models.Model):
+    """One act of an operator that is no one company's: what he did or read across them. Append-only.
+
+    What he does in one company stands in that company's own log.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    actor = models.CharField(max_length=255)
+    action = models.CharField(max_length=100)
+    target = models.CharField(max_length=320, blank=True)
+    details = models.JSONField(default=dict)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        db_table = "operator_logs"
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action}"

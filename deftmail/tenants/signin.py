@@ -162,10 +162,13 @@ class AccountAdapter(DefaultAccountAdapter):
         """Begin a new session and write it down."""
         super().login(request, user)
         forget_actor(request)
-        actor = actor_of(request)
+        actor, agent = actor_of(request), request.headers.get("User-Agent", "")[:200]
         if actor is not None:
             with tenant_tx(actor.tenant_id):
-                audit.record(actor, "session.started", agent=request.headers.get("User-Agent", "")[:200])
+                audit.record(actor, "session.started", agent=agent)
+        elif isinstance(user, User) and user.is_operator:
+            ip = client_ip(request) or None
+            audit.record_operator(f"Operator {user.email}", "session.started", ip=ip, agent=agent)
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse:
         """The way on; this browser is known from now."""

@@ -77,3 +77,9 @@ def is_wanted(name: str) -> bool:
     if "@" in name:
         return MailUser.objects.using(SYSTEM).filter(email=name).exists()
     return Domain.objects.using(SYSTEM).filter(domain=name, ownership_proven_at__isnull=False).exists()
+
+
+def holder_of(domain: str) -> UUID | None:
+    """The company that has proven this domain."""
+    rows = Domain.objects.using(SYSTEM).filter(domain=domain, ownership_proven_at__isnull=False)
+    return rows.values_list("tenant_id", flat=True).first()

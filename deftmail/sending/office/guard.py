@@ -67,6 +67,11 @@ def reason_for(request: HttpRequest, tenant_id: UUID) -> str:
     return str(reason) if until > time.time() else ""
 
 
+def note_reading(operator: Operator, what: str, search: str) -> None:
+    """Write down that an operator read names of many companies."""
+    audit.record_operator(operator.name, what, ip=operator.ip, request_id=operator.request_id, search=search)
+
+
 def open_company(request: HttpRequest, operator: Operator, company: Tenant, reason: str) -> None:
     """Write into the company's log that an operator looks and why, once for each reason and hour."""
     if reason_for(request, company.pk) == reason:

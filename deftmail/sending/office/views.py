@@ -22,7 +22,7 @@ from deftmail.sending.limits import LIMITS
 from deftmail.sending.models import ReviewCase
 from deftmail.sending.office import actions
 from deftmail.sending.office.forms import AnswerForm, BlockForm, LimitsForm, ReasonForm
-from deftmail.sending.office.guard import Operator, open_company, operator_view, reason_for
+from deftmail.sending.office.guard import Operator, note_reading, open_company, operator_view, reason_for
 from deftmail.sending.office.selectors import system
 from deftmail.sending.pages import BlockLine
 from deftmail.sending.reviews.selectors import cases_of
@@ -38,6 +38,7 @@ def cases(request: HttpRequest, operator: Operator) -> HttpResponseBase:
     """The queue, oldest first; decided cases on the second tab."""
     is_open = request.GET.get("state", "open") != "decided"
     search = request.GET.get("q", "").strip()
+    note_reading(operator, "cases.listed", search)
     page = Paginator(system.cases(is_open=is_open, search=search), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "page": page,
@@ -97,6 +98,7 @@ def refuse(request: HttpRequest, operator: Operator, case_id: UUID) -> HttpRespo
 def companies(request: HttpRequest, operator: Operator) -> HttpResponseBase:
     """Every company, by name."""
     search = request.GET.get("q", "").strip()
+    note_reading(operator, "companies.listed", search)
     page = Paginator(system.companies(search), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "office/companies.html", {"page": page, "search": search, "section": "companies"})
 

@@ -13,6 +13,7 @@ from deftmail.sending.models import Block, ReviewCase
 from deftmail.sending.reviews.actions import appeal, ask_for_more
 from deftmail.sending.selectors import active_blocks
 from deftmail.tenants.models import Tenant
+from deftmail.tenants.selectors import system
 from deftmail.tenants.testing import audit_of, make_client, make_company, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "system", "owner"])
@@ -84,6 +85,15 @@ class TestTheQueue:
         assert "Acme" in text_of(operator.get(url("cases") + "?q=alice"))
         assert "No case matches" in text_of(operator.get(url("cases") + "?q=nobody"))
 
+    def test_who_reads_the_names_of_companies_is_written_down(self, operator, acme):
+        operator.get(url("companies") + "?q=acme")
+        operator.get(url("cases"))
+        rows = [(row.actor, row.action, row.details) for row in system.operator_log(10)]
+        assert rows == [
+            ("Operator opal@deftmail.example", "cases.listed", {"search": ""}),
+            ("Operator opal@deftmail.example", "companies.listed", {"search": "acme"}),
+        ]
+
     def test_asks_the_database_no_more_for_many_cases(self, operator, django_assert_max_num_queries):
         for number in range(8):
             ask_for_more(actor=make_company(f"Company {number}").actor, text="More.", wanted=None)
@@ -145,10 +155,19 @@ class TestACompany:
         assert "Other" not in page
         assert "No company matches" in text_of(operator.get(url("companies") + "?q=zzz"))
 
+    def test_who_reads_the_names_of_companies_is_written_down(self, operator, acme):
+        operator.get(url("companies") + "?q=acme")
+        operator.get(url("cases"))
+        rows = [(row.actor, row.action, row.details) for row in system.operator_log(10)]
+        assert rows == [
+            ("Operator opal@deftmail.example", "cases.listed", {"search": ""}),
+            ("Operator opal@deftmail.example", "companies.listed", {"search": "acme"}),
+        ]
+
     def test_asks_the_database_no_more_for_many_companies(self, operator, django_assert_max_num_queries):
         for number in range(8):
             make_company(f"Company {number}")
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             assert "Company 7" in text_of(operator.get(url("companies")))
 
     def test_limits_are_changed_with_a_reason(self, operator, acme):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -18,8 +17,6 @@ from deftmail.tenants.access import actor_for
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Membership, User
 from deftmail.tenants.policies import Action
-
-log = structlog.get_logger(__name__)
 
 
 def strong(password: str, user: User | None = None, *, field: str = "password") -> str:
@@ -90,8 +87,9 @@ def reset_own_password(*, user: User, password: str, ip: str | None, request_id:
         set_password(actor=actor, user=user, password=password, how="reset", field="password1")
         return
     user.password = make_password(strong(password, user, field="password1"))
-    user.save(update_fields=["password"])
-    log.info("password_reset_of_staff", user=str(user.pk))
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        audit.record_operator(f"Operator {user.email}", "password.reset", ip=ip, request_id=request_id)
 
 
 @transaction.atomic

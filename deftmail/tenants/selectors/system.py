@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deftmail.kit.tenancy import SYSTEM
-from deftmail.tenants.models import Tenant
+from deftmail.tenants.models import OperatorLog, Tenant
 
 
 def companies(search: str = "") -> list[Tenant]:
@@ -12,3 +12,8 @@ def companies(search: str = "") -> list[Tenant]:
     if search:
         rows = rows.filter(company_name__icontains=search) | rows.filter(owner_email__icontains=search)
     return list(rows)
+
+
+def operator_log(limit: int) -> list[OperatorLog]:
+    """The newest acts of operators across companies."""
+    return list(OperatorLog.objects.using(SYSTEM).order_by("-created_at", "-id")[:limit])

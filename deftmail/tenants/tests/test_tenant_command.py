@@ -5,11 +5,13 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection, transaction
 
 from deftmail.kit.testing import GOOD_PASSWORD
-from deftmail.tenants import selectors
+from deftmail.tenants import actions, audit, selectors
 from deftmail.tenants.models import ApiKey, Membership, Role, Tenant, User
 from deftmail.tenants.policies import SCOPES
+from deftmail.tenants.selectors import system
 from deftmail.tenants.testing import audit_of, make_client, make_company, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,7 @@ def test_create_prints_exactly_the_two_names_and_the_key_works():
         "api_access.granted",
         "api_key.created",
     ]
-    assert audit_of(tenant, "api_access.granted")[0].actor == "Operator's command"
+    assert audit_of(tenant, "api_access.granted")[0].actor.startswith("Operator's command (")
     assert printed["api_key"] not in str([row.details for row in audit_of(tenant)])
 
 
@@ -86,3 +88,44 @@ def test_list_reads_across_companies():
         "Other"
     ]
     assert "Acme" in run("list")
+    out = io.StringIO()
+    call_command("operator", "log", stdout=out)
+    newest, second_line, oldest = out.getvalue().splitlines()
+    assert "companies.listed  found: 2" in newest
+    assert second_line.endswith(f"companies.listed  found: 1, search: {second.email}")
+    assert "Operator's command (" in oldest
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "system"])
+def test_making_and_removing_an_operator_is_written_down_with_the_act():
+    call_command(
+        "operator", "create", "--email", "Opal@host.example", "--password", GOOD_PASSWORD, stdout=io.StringIO()
+    )
+    with pytest.raises(CommandError):
+        call_command("operator", "create", "--email", "opal@host.example", "--password", GOOD_PASSWORD)
+    assert sign_in(make_client(), "opal@host.example").status_code == 302
+    opal = User.objects.get(email="opal@host.example")
+    actions.reset_own_password(user=opal, password="copper lantern meadow fox", ip="192.0.2.9")
+    call_command("operator", "remove", "--email", "opal@host.example", stdout=io.StringIO())
+    removed, reset, session, created = system.operator_log(10)
+    assert [(row.action, row.target) for row in (created, removed)] == [
+        ("operator.created", "opal@host.example"),
+        ("operator.removed", "opal@host.example"),
+    ]
+    assert [(row.action, row.actor) for row in (session, reset)] == [
+        ("session.started", "Operator opal@host.example"),
+        ("password.reset", "Operator opal@host.example"),
+    ]
+    assert str(reset.ip_address) == "192.0.2.9"
+
+
+@pytest.mark.parametrize("statement", ["select", "update operator_logs set action = 'x'", "delete from operator_logs"])
+def test_who_serves_people_adds_to_the_operators_log_and_can_do_nothing_else_to_it(statement):
+    audit.record_operator("Opal", "companies.listed")
+    sql = "select * from operator_logs" if statement == "select" else statement
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql)

@@ -12,15 +12,13 @@ from django.db import transaction
 
 from deftmail.kit.errors import Refusal
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import actions
+from deftmail.tenants import actions, audit
 from deftmail.tenants.actions.passwords import strong
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.addresses import canonical
 from deftmail.tenants.models import Plan, User
 from deftmail.tenants.policies import SCOPES
 from deftmail.tenants.selectors import system
-
-OPERATOR = "Operator's command"
 
 
 class Command(BaseCommand):
@@ -58,9 +56,10 @@ class Command(BaseCommand):
             raise CommandError(f"--plan: there is no plan {options['plan']!r}; there are {known}")
         name = options["owner_name"] or email.split("@")[0]
         stored = make_password(strong(password, User(email=email, name=name), field="--password"))
+        who = audit.command_line()
         with transaction.atomic():
             tenant, _user = actions.create_company(
-                actor_label=OPERATOR,
+                actor_label=who,
                 company_name=options["company"],
                 owner_email=email,
                 owner_name=name,
@@ -68,7 +67,7 @@ class Command(BaseCommand):
                 plan=plan,
                 trial=False,
             )
-            actor = Actor.system(tenant.pk, OPERATOR)
+            actor = Actor.system(tenant.pk, who)
             # The API is a plan's entitlement; who makes a company here grants it, whatever the plan.
             actions.grant_api_access(actor=actor)
             with tenant_tx(tenant.pk):
@@ -79,7 +78,9 @@ class Command(BaseCommand):
             self.stdout.write(f"Company {tenant.company_name}: {tenant.pk}\nAPI key, shown this once: {raw}")
 
     def _list(self, options: dict[str, Any]) -> None:
-        for tenant in system.companies(options["search"]):
+        found = system.companies(options["search"])
+        audit.record_operator(audit.command_line(), "companies.listed", search=options["search"], found=len(found))
+        for tenant in found:
             row = {
                 "tenant_id": str(tenant.pk),
                 "company": tenant.company_name,
