@@ -159,7 +159,8 @@ def refill() -> int:
     """Give a Redis that came back empty what the mirror knows; the number of counters' hours. Safe to repeat and to run
     twice at once: nothing is charged until it is done. Raises redis.RedisError and what PostgreSQL raises.
 
-    The mirror knows hours. So the running hour's limit gets all of the last two hours as if used now: never over.
+    The mirror knows hours. So the running hour's limit gets all of the last two hours as if used now: never over. It
+    does not know whom a mailbox has written to: for a day new recipients are learnt and counted, and stop nobody.
     """
     client = ratelimit.client()
     moment = time.time()
@@ -183,6 +184,8 @@ def refill() -> int:
             pipe.execute()
     for key, count in recent.items():
         pipe.hsetnx(key, f"h:{int(moment // 300)}", count)  # type: ignore[no-untyped-call, unused-ignore]
+    if rows:  # else it is the first start, and nothing was forgotten
+        pipe.set(script.LEARNING, 1, ex=script.LEARNS_FOR)
     pipe.set(script.ALIVE, int(moment))
     pipe.execute()
     log.warning("sending_counters_refilled", hours=rows)

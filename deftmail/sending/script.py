@@ -6,7 +6,8 @@ backwards resets nothing: what lies in the future counts as used now, and ages f
 Keys: `snd:m:<mailbox>` and `snd:d:<domain>` are hashes of `<code>:<number of the bucket>` -> recipients,
 `snd:k:<mailbox>` the recipients it has written to (63-bit digests, which Redis packs densely), `snd:q:<queue id>` what
 a message was charged, `snd:open` messages whose arrival in the queue is not known yet, `snd:dirty` what the mirror has
-not seen, `snd:alive` there as long as this Redis has not lost its data.
+not seen, `snd:alive` there as long as this Redis has not lost its data, `snd:learning` there for a day after it has: the
+recipients everybody has written to are forgotten then, so that nobody is stopped for writing to new ones.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from datetime import UTC, datetime
 
 from deftmail.sending.limits import ALLOWED, LIMITS, Decision, Limit, Meter, Subject, Whose, over
 
-ALIVE, OPEN, DIRTY = "snd:alive", "snd:open", "snd:dirty"
+ALIVE, OPEN, DIRTY, LEARNING = "snd:alive", "snd:open", "snd:dirty", "snd:learning"
+LEARNS_FOR = 86400
+"""Seconds."""
 KNOWN_AT_MOST = 5000
 """Recipients remembered of one mailbox; beyond, some at random are forgotten and count as new once more."""
 CHARGE_KEPT, SIMULATED_KEPT = 1800, 120
@@ -92,7 +95,8 @@ for l, limit in ipairs(limits) do
   if live[1] then oldest = (live[1][1] + full + 1) * step end
   answer[#answer + 1] = used
   answer[#answer + 1] = oldest
-  if most >= 0 and need > 0 and used + need > most and not never then
+  if most >= 0 and need > 0 and used + need > most and not never
+     and not (limit[5] and redis.call('EXISTS', 'snd:learning') == 1) then
     if need > most then
       refused, frees, never = l, 0, true
     else
