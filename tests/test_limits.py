@@ -253,6 +253,21 @@ def test_a_forward_is_charged_to_its_mailbox(shop: Shop):
     until(lambda: shop.used(mailbox) == 1, "the redirect is charged", 20)
 
 
+def test_a_vacation_answer_is_charged_to_its_mailbox_and_stops_with_it(shop: Shop):
+    mailbox, friend = shop.mailbox(), outside()
+    script = 'require "vacation";\nvacation :days 1 :subject "Away" "Back on Monday.";\n'
+    MailAccount(engine().jmap_access(mailbox)).sieve_put(script)
+    with shop.world.outside() as server:
+        server.sendmail(friend, [mailbox], letter(friend, mailbox, "hello").as_bytes())
+        until(lambda: shop.used(mailbox) == 1, "the answer is charged", 20)
+        shop.set_limits(recipients_per_mailbox_day=1)
+        another = outside()
+        server.sendmail(another, [mailbox], letter(another, mailbox, "hello again").as_bytes())
+    # At the limit there is no answer; the letter arrives as ever.
+    until(lambda: shop.world.fetch(mailbox, PASSWORD, "hello again"), "the letter arrives")
+    assert shop.used(mailbox) == 1
+
+
 def test_a_block_is_in_force_on_every_door_within_two_seconds_and_ends(shop: Shop):
     mailbox = shop.mailbox()
     assert shop.send(mailbox, outside())[0] == 250

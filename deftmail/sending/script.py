@@ -6,8 +6,8 @@ backwards resets nothing: what lies in the future counts as used now, and ages f
 Keys: `snd:m:<mailbox>` and `snd:d:<domain>` are hashes of `<code>:<number of the bucket>` -> recipients,
 `snd:k:<mailbox>` the recipients it has written to (63-bit digests, which Redis packs densely), `snd:q:<queue id>` what
 a message was charged, `snd:open` messages whose arrival in the queue is not known yet, `snd:dirty` what the mirror has
-not seen, `snd:alive` there as long as this Redis has not lost its data, `snd:learning` there for a day after it has: the
-recipients everybody has written to are forgotten then, so that nobody is stopped for writing to new ones.
+not seen, `snd:alive` there as long as this Redis has not lost its data, `snd:learning` for a day after it has: whom
+everybody has written to is forgotten then, so nobody is stopped for writing to new ones.
 """
 
 from __future__ import annotations
