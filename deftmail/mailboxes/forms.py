@@ -56,20 +56,22 @@ class CreateForm(PasswordForm):
     quota_mb = forms.IntegerField(label=_("Storage in MB"), required=False, min_value=1, localize=False)
 
     def __init__(
-        self, *args: Any, domains: Sequence[Domain], plan_quota_mb: int | None, own_address: str = "", **kwargs: Any
+        self, *args: Any, domains: Sequence[Domain], plan_quota_mb: int | None, known: Sequence[str] = (), **kwargs: Any
     ) -> None:
-        """`own_address`: what the person himself signs in with, where it can become a mailbox here."""
+        """`known`: addresses with which people of the company sign in already and that can become mailboxes here."""
         super().__init__(*args, **kwargs)
+        self.known = frozenset(known)
         field = self.fields["domain"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(domain.domain, domain.domain_unicode) for domain in domains]
         self.fields["quota_mb"].help_text = _quota_hint(plan_quota_mb)
-        if own_address:
-            # His mailbox shares the password he has; for all others the action says that one is due.
+        if known:
+            # Such a mailbox shares the password its person has; for all others the action says that one is due.
             self.fields["password"].required = False
             self.fields["password"].help_text = _(
-                "Leave it empty for %(address)s: there the password you sign in with serves. %(rules)s"
-            ) % {"address": own_address, "rules": StrengthValidator().get_help_text()}
+                "Leave it empty for %(addresses)s: who signs in with an address already keeps his password, and "
+                "what is typed here is not used. %(rules)s"
+            ) % {"addresses": ", ".join(known), "rules": StrengthValidator().get_help_text()}
 
     @property
     def address(self) -> str:

@@ -72,7 +72,7 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         request.POST or None,
         domains=domains,
         plan_quota_mb=company.mailbox_quota_mb,
-        own_address=selectors.own_address_without_mailbox(actor.tenant_id, actor.user_id),
+        known=selectors.people_without_mailbox(actor.tenant_id),
         initial={"domain": request.GET.get("domain", "")},
     )
     if request.method == "POST" and form.is_valid():
@@ -84,7 +84,10 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
                 display_name=form.cleaned_data["display_name"],
                 quota_mb=form.cleaned_data["quota_mb"],
             )
-            toast(request, _("%(address)s was created.") % {"address": shown_address(mailbox)})
+            said = _("%(address)s was created.")
+            if mailbox.email in form.known:
+                said = _("%(address)s was created. Its person keeps the password he signs in with.")
+            toast(request, said % {"address": shown_address(mailbox)})
             return redirect(request, mailbox)
     context = {"form": form, "domains": domains, "suggestion": suggested_password(), "section": "addresses"}
     return render(request, "mailboxes/add.html", context, status=422 if form.is_bound else 200)

@@ -76,14 +76,13 @@ def needs_recovery_address(tenant_id: UUID, user_id: UUID) -> bool:
     return Domain.objects.filter(tenant_id=tenant_id, domain=domain).exists()
 
 
-def own_address_without_mailbox(tenant_id: UUID, user_id: UUID | None) -> str:
-    """The address this person signs in with, where its domain is proven here and it is no mailbox yet; else ""."""
-    person = User.objects.filter(pk=user_id, mailbox=None).first() if user_id is not None else None
-    if person is None:
-        return ""
-    domain = person.email.rpartition("@")[2]
-    proven = Domain.objects.filter(tenant_id=tenant_id, domain=domain, ownership_proven_at__isnull=False)
-    return person.email if proven.exists() else ""
+def people_without_mailbox(tenant_id: UUID) -> list[str]:
+    """Addresses with which people of the company sign in already, in its proven domains, that are no mailbox yet: one
+    made for such an address joins its person, who keeps his password."""
+    proven = Domain.objects.filter(tenant_id=tenant_id, ownership_proven_at__isnull=False)
+    names = set(proven.values_list("domain", flat=True))
+    people = User.objects.filter(membership__tenant_id=tenant_id, mailbox=None).order_by("email")
+    return [email for email in people.values_list("email", flat=True) if email.rpartition("@")[2] in names]
 
 
 def told_of(mailbox: MailUser, level: int) -> list[str]:

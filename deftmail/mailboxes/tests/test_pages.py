@@ -146,13 +146,34 @@ class TestCreating:
 
     def test_an_owner_joins_his_own_address_without_a_password(self, cast):
         make_domain(cast.acme, "acme-signup.example", active=True)
-        assert "Leave it empty for olive@acme-signup.example" in text_of(cast.owner.client.get(url("add")))
+        assert "Leave it empty for" in text_of(cast.owner.client.get(url("add")))
         other = self.post(cast.owner, email="bob", domain="acme-signup.example", password="")
         assert "at least 10" in text_of(other)
         response = self.post(cast.owner, email="olive", domain="acme-signup.example", password="")
         page = text_of(cast.owner.client.get(response["Location"]))
         assert "shares your own password" in page
         assert "Name a recovery address" in page
+
+    def test_says_whose_password_stays_wherever_one_is_typed(self, cast):
+        """An admin makes the owner's mailbox, types a password, and must not believe that it counts."""
+        make_domain(cast.acme, "acme-signup.example", active=True)
+        page = text_of(cast.admin.client.get(url("add")))
+        assert "Leave it empty for adam@acme-signup.example, olive@acme-signup.example" in page
+        assert "what is typed here is not used" in page
+        assert "stan@other-signup.example" not in page
+        typed = {"domain": "acme-signup.example", "password": NEW_PASSWORD}
+        response = self.post(cast.admin, email="olive", **typed)
+        assert "Its person keeps the password he signs in with" in text_of(cast.admin.client.get(response["Location"]))
+        with tenant_tx(cast.acme.pk):
+            mailbox = MailUser.objects.get(email="olive@acme-signup.example")
+        assert not verify_password(NEW_PASSWORD, mailbox.password_hash)
+        assert verify_password(GOOD_PASSWORD, mailbox.password_hash)
+        self.post(cast.owner, email="adam", domain="acme-signup.example", password="")
+        with tenant_tx(cast.acme.pk):
+            adams = MailUser.objects.get(email="adam@acme-signup.example")
+        assert "signs in to this console with the same password" in text_of(
+            cast.owner.client.get(url("detail", adams.pk))
+        )
 
     def test_says_so_at_the_ceiling(self, cast, domain, alice):
         set_columns(cast.acme, max_mailboxes=1)
