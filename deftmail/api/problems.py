@@ -85,6 +85,7 @@ def _fields(errors: list[dict[str, Any]]) -> Invalid:
         source, *path = error["loc"]
         if source == "body":
             path = path[1:]  # the name of our own parameter
-        places.append({"field": ".".join(str(part) for part in path) or str(source), "detail": str(error["msg"])})
+        detail = str(error["msg"]).removeprefix("Value error, ")  # pydantic's word for a check of ours
+        places.append({"field": ".".join(str(part) for part in path) or str(source), "detail": detail})
     detail = "; ".join(f"{place['field']}: {place['detail']}" for place in places)
     return Invalid(detail, errors=places)

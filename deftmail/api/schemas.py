@@ -23,6 +23,9 @@ def _without_controls(text: str) -> str:
 Text = Annotated[str, AfterValidator(_without_controls)]
 """A line of text: PostgreSQL holds neither NUL nor half a surrogate pair (JSON can name one), and a control character
 in a name is a slip or an attack."""
+Name = Annotated[str, Field(max_length=255), AfterValidator(_without_controls)]
+Megabytes = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+"""Strict: `true` is no size of 1 MiB."""
 
 ProvisioningField = Annotated[
     Provisioning,
@@ -121,8 +124,8 @@ class MailboxIn(Strict):
 
     email: Text = Field(max_length=320, examples=["anna@acme.example"])
     password: str = Field(max_length=1000, description="At most 72 bytes of UTF-8; weak and leaked ones are refused.")
-    display_name: Text | None = Field(None, max_length=255, description="The name beside the address in what is sent.")
-    quota_mb: int | None = Field(None, ge=1, le=10_000_000, description="MiB; left out or null: the plan's.")
+    display_name: Name | None = Field(None, description="The name beside the address in what is sent.")
+    quota_mb: Megabytes | None = Field(None, description="MiB; left out or null: the plan's.")
 
 
 class MailboxChange(Strict):
@@ -131,8 +134,8 @@ class MailboxChange(Strict):
     status: Literal["active", "disabled"] | None = Field(
         None, description="`disabled`: no sign-in and no sending; incoming mail is kept. Null changes nothing."
     )
-    display_name: Text | None = Field(None, max_length=255, description="Null or empty: none.")
-    quota_mb: int | None = Field(None, ge=1, le=10_000_000, description="MiB; null: the plan's.")
+    display_name: Name | None = Field(None, description="Null or empty: none.")
+    quota_mb: Megabytes | None = Field(None, description="MiB; null: the plan's.")
 
 
 class PasswordIn(Strict):

@@ -25,6 +25,8 @@ class StrengthValidator:
         """Raises ValidationError with one sentence that says what to do."""
         if len(password) < MIN_LENGTH:
             raise ValidationError(_("Use at least %(n)d characters.") % {"n": MIN_LENGTH}, code="password_too_short")
+        if "\0" in password:
+            raise ValidationError(_("A password cannot hold a NUL character."), code="password_character")
         if not fits(password):
             raise ValidationError(
                 _("Use at most %(n)d bytes: about 72 Latin letters, or 36 accented ones.") % {"n": MAX_BYTES},

@@ -67,6 +67,7 @@ def test_what_is_left_out_takes_the_plans_storage_and_no_name(call, cast, domain
         ({"quota_mb": 9_999_999}, 422, "quota-invalid", "quota_mb"),
         ({"quota_mb": 0}, 422, "invalid", "quota_mb"),
         ({"quota_mb": "many"}, 422, "invalid", "quota_mb"),
+        ({"quota_mb": True}, 422, "invalid", "quota_mb"),
         ({"display_name": "a\x00b"}, 422, "invalid", "display_name"),
         ({"display_name": "x" * 256}, 422, "invalid", "display_name"),
         ({"surprise": 1}, 422, "invalid", "surprise"),
@@ -80,6 +81,7 @@ def test_a_refusal_names_its_member_and_makes_nothing(call, cast, domain, change
     body = answer.json()
     assert (answer.status_code, body["type"].rsplit("/", 1)[-1]) == (status, code), body
     assert [error["field"] for error in body["errors"]] == [field]
+    assert "Value" not in body["detail"], "a sentence for a person, not pydantic's"
     assert [row["email"] for row in call("GET", "/mailboxes").json()["items"]] == ["taken@acme.example.com"]
 
 

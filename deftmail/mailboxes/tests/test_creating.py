@@ -143,6 +143,7 @@ class TestRefused:
             ("password1234", "password_breached"),
             ("alice@acme.test", "password_weak"),
             ("ü" * 37, "password_too_long"),
+            ("plum orbit\0ledger quay", "password_character"),
         ],
     )
     def test_a_poor_password(self, cast, domain, password, reason):
