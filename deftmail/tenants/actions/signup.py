@@ -44,7 +44,8 @@ def hash_of(token: str) -> str:
 def begin_signup(
     *, company_name: str, name: str, email: str, password: str, accepted: bool, ip: str | None
 ) -> PendingSignup:
-    """Note the intention and send the mail. Raises Invalid on the field, TooManyRequests for one address's mails."""
+    """Note the intention and send the mail. Raises Invalid on the field, and TooManyRequests for the sign-ups of one
+    network (a refused form is none) and the mails to one address."""
     address = canonical(email)
     company = tidy_name(company_name)
     person = tidy_name(name, field="name")
@@ -53,6 +54,12 @@ def begin_signup(
     judged = User(email=address, name=person)
     judged.company_name = company  # type: ignore[attr-defined]  # a word the password must not be made of
     strong(password, judged)
+    verdict = ratelimit.hit("signup", "address:" + ratelimit.address_key(ip or ""))
+    if not verdict.allowed:
+        raise TooManyRequests(
+            _("Several companies were signed up from your network in the last hour. Try again later."),
+            retry_after=verdict.retry_after,
+        )
     _count_mail(address)
     pending_id = uuid4()
     with transaction.atomic():

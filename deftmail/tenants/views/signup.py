@@ -31,7 +31,7 @@ STARTED = "signup_started"
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-@limited("page", write="signup")
+@limited("page", write="signin")  # a try costs a judged password; the sign-up itself is counted in the action
 def signup(request: HttpRequest) -> HttpResponseBase:
     """The form. Its answer is the same whether the address is known or not."""
     if request.user.is_authenticated:
