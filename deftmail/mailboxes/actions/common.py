@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from deftmail.engine.sync import mailbox_lock, request_sync
 from deftmail.kit.jobs import enqueue
+from deftmail.kit.names import one_line
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.errors import PasswordRefused, QuotaInvalid
 from deftmail.mailboxes.models import MailUser
@@ -22,9 +22,6 @@ MAX_QUOTA_MB = 10_000_000
 """10 TB: beyond it a number is a slip of the finger, and `integer` columns stay far from their end."""
 
 MAX_NAME = 255
-# A control character makes every message of the mailbox unsendable; a change of direction makes its name read as
-# another in the recipient's list. What joins letters and emoji (category Cf too) stays.
-_NOT_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,8 +41,8 @@ def in_company(action: Callable[P, R]) -> Callable[P, R]:
 
 
 def tidy_name(name: str | None) -> str:
-    """A display name on one line, without what no name holds; "" for none."""
-    return " ".join(_NOT_IN_A_NAME.sub(" ", name or "").split())[:MAX_NAME]
+    """A display name as it is kept; "" for none."""
+    return one_line(name or "")[:MAX_NAME]
 
 
 def quota_within(company: Tenant, quota_mb: int | None) -> int | None:

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from deftmail.kit.errors import Conflict, Forbidden, Invalid
+from deftmail.kit.names import one_line
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import audit
 from deftmail.tenants.access import apikey_for, company_of, running_company
@@ -42,8 +43,8 @@ def create_api_key(
     company = running_company(actor, for_update=True)
     if not company.api_access:
         raise NoApiAccess
-    tidy = " ".join(name.split())
-    if not tidy or len(tidy) > 100 or not tidy.isprintable():
+    tidy = one_line(name)
+    if not 0 < len(tidy) <= 100:
         raise Invalid(_("Give the key a name of at most 100 characters."), field="name")
     if not scopes or not set(scopes) <= set(SCOPES):
         raise Invalid(_("Choose what the key may do."), field="scopes")

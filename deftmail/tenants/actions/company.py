@@ -8,8 +8,10 @@ from uuid import uuid4
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
 
 from deftmail.kit.errors import Invalid
+from deftmail.kit.names import one_line
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import audit
 from deftmail.tenants.access import company_of, running_company
@@ -82,10 +84,10 @@ def create_company(
 
 
 def tidy_name(name: str, *, field: str = "company_name") -> str:
-    """The name on one line. Raises Invalid when nothing, or more than 255 characters, is left."""
-    tidy = " ".join(name.split())
-    if not tidy or len(tidy) > 255 or not tidy.isprintable():
-        raise Invalid(field=field)
+    """The name as it is kept. Raises Invalid when nothing, or more than 255 characters, is left."""
+    tidy = one_line(name)
+    if not 0 < len(tidy) <= 255:
+        raise Invalid(_("Enter a name of at most 255 characters."), field=field)
     return tidy
 
 

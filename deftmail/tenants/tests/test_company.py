@@ -6,9 +6,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from deftmail.kit.errors import Forbidden
+from deftmail.kit.errors import Forbidden, Invalid
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import actions, audit, selectors
+from deftmail.tenants.actions.company import tidy_name
 from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Membership, Role, Tenant
 from deftmail.tenants.testing import audit_of, make_member, set_columns
@@ -177,3 +178,24 @@ def test_the_stranger_finds_nothing(cast):
 def test_a_user_role_reads_no_log_by_any_door(cast):
     with tenant_tx(cast.acme.pk), pytest.raises(Forbidden):
         selectors.logs(cast.user.actor)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("  Kumar \t Textiles\r\nBcc: x", "Kumar Textiles Bcc: x"),
+        ("علی\u200cرضا", "علی\u200cرضا"),  # a Persian name is written with a joiner
+        ("👩\u200d🌾 & <b>", "👩\u200d🌾 & <b>"),
+        ("Acme \u202egnp", "Acme gnp"),
+        ("x" * 255, "x" * 255),
+    ],
+)
+def test_a_name_is_kept_on_one_line_with_what_scripts_need(typed, kept):
+    assert tidy_name(typed) == kept
+
+
+@pytest.mark.parametrize("typed", ["", " \n", "\u200b", "\u202e", "x" * 256])
+def test_what_is_no_name_is_told_so(typed):
+    with pytest.raises(Invalid, match="at most 255 characters") as refusal:
+        tidy_name(typed, field="name")
+    assert refusal.value.field == "name"
