@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -28,6 +27,7 @@ from ninja.responses import NinjaJSONEncoder, Response
 
 from deftmail.api.auth import actor_of
 from deftmail.api.models import IdempotencyKey
+from deftmail.kit.database import release_connections
 from deftmail.kit.errors import Conflict, Invalid
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants.actor import Actor
@@ -104,8 +104,7 @@ def _claim_or_wait(tenant_id: UUID, key: str, digest: str) -> HttpResponse | Non
             return _again(row)
         if time.monotonic() > until:
             raise KeyRunning(_("The first request with this Idempotency-Key is still running."), retry_after=1)
-        if not connection.in_atomic_block:
-            connection.close()  # back to the pool: those who wait must not starve the one they wait for
+        release_connections()  # those who wait must not starve the one they wait for
         time.sleep(_PAUSE)
     return None
 

@@ -139,9 +139,7 @@ def change_mailbox(request: HttpRequest, mailbox_id: UUID, body: MailboxChange) 
 @idempotent
 def set_mailbox_password(request: HttpRequest, mailbox_id: UUID, body: PasswordIn) -> Any:
     """For mail programs and the web together; the person's open web sessions end."""
-    actor = actor_of(request)
-    with tenant_tx(actor.tenant_id):
-        actions.set_mailbox_password(actor=actor, mailbox_id=mailbox_id, password=body.password)
+    actions.set_mailbox_password(actor=actor_of(request), mailbox_id=mailbox_id, password=body.password)
     return Status(204, None)
 
 

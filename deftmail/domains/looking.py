@@ -1,6 +1,6 @@
 """Asking the DNS about a domain: the questions at once, and never longer than a page may take.
 
-No database here: a look takes seconds and must not hold a transaction.
+No database here: a look takes seconds and must hold neither a transaction nor a connection.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import dns.resolver
 from deftmail.domains import records
 from deftmail.domains.resolver import DnsResolver
 from deftmail.kit.conf import conf
+from deftmail.kit.database import release_connections
 from deftmail.mailproto import dkim, dnsrecords
 from deftmail.mailproto.dnsanswer import Answer, RecordType, Resolver
 from deftmail.mailproto.dnschecks import Checks, check_domain
@@ -41,6 +42,7 @@ class AtOnce:
     """A resolver that asks the questions known beforehand in parallel, and stops asking when the budget is spent."""
 
     def __init__(self, source: Resolver, questions: Iterable[Question], *, budget: float = BUDGET) -> None:
+        release_connections()
         self._source = source
         self._ends = time.monotonic() + budget
         asked = list(dict.fromkeys(questions))

@@ -5,9 +5,15 @@ bcrypt reads at most 72 bytes and bcrypt 5 refuses more; forms say so (`Password
 
 from __future__ import annotations
 
+import os
+import threading
+
 import bcrypt
 from django.contrib.auth.hashers import BCryptPasswordHasher
 
+SLOWLY = threading.BoundedSemaphore(os.cpu_count() or 2)
+"""Around everything that costs a core a third of a second. Sixty at once would not be done sooner, only keep all other
+threads of the process from what they are in the middle of, with their database connections."""
 COST = 12
 MAX_BYTES = 72
 
@@ -24,7 +30,8 @@ def hash_password(password: str) -> str:
     """Return `$2b$12$…`. Raises ValueError over 72 bytes: check `fits` first."""
     if not fits(password):
         raise ValueError("a password is 1 to 72 bytes of UTF-8 without NUL")
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
+    with SLOWLY:
+        return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
 
 
 def verify_password(password: str, hashed: str) -> bool:
@@ -32,7 +39,8 @@ def verify_password(password: str, hashed: str) -> bool:
     if not fits(password) or not hashed.startswith("$2"):
         return False
     try:
-        return bcrypt.checkpw(password.encode(), hashed.encode())
+        with SLOWLY:
+            return bcrypt.checkpw(password.encode(), hashed.encode())
     except ValueError:
         return False
 
@@ -45,8 +53,12 @@ class Bcrypt12Hasher(BCryptPasswordHasher):
 
     rounds = COST
 
+    def encode(self, password: str, salt: str) -> str:
+        with SLOWLY:
+            return super().encode(password, salt)
+
     def verify(self, password: str, encoded: str) -> bool:
-        # bcrypt 5 raises over 72 bytes; at sign-in that is simply the wrong password.
+        # bcrypt 5 raises over 72 bytes; at sign-in that is simply the wrong password. Hashes by `encode`.
         return fits(password) and super().verify(password, encoded)
 
 

@@ -16,6 +16,7 @@ from deftmail.domains.selectors import proven_domains
 from deftmail.kit.confirm import ConfirmForm, confirm_page
 from deftmail.kit.forms import refusals_on
 from deftmail.kit.htmx import is_fragment, redirect, toast
+from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes import actions, selectors
 from deftmail.mailboxes.access import has_power_over, mailbox_for, role_of_person
 from deftmail.mailboxes.forms import ChangeForm, CreateForm, DisableForm, PasswordForm
@@ -63,18 +64,18 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "POST"])
-@signed_in(Action.MAILBOX_MANAGE)
+@signed_in(Action.MAILBOX_MANAGE, transaction=False)
 def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """A new mailbox in one of the proven domains."""
-    domains = list(proven_domains(actor))
-    company = company_of(actor)
-    form = CreateForm(
-        request.POST or None,
-        domains=domains,
-        plan_quota_mb=company.mailbox_quota_mb,
-        known=selectors.people_without_mailbox(actor.tenant_id),
-        initial={"domain": request.GET.get("domain", "")},
-    )
+    with tenant_tx(actor.tenant_id):
+        domains = list(proven_domains(actor))
+        form = CreateForm(
+            request.POST or None,
+            domains=domains,
+            plan_quota_mb=company_of(actor).mailbox_quota_mb,
+            known=selectors.people_without_mailbox(actor.tenant_id),
+            initial={"domain": request.GET.get("domain", "")},
+        )
     if request.method == "POST" and form.is_valid():
         with refusals_on(form):
             mailbox = actions.create_mailbox(
@@ -123,17 +124,20 @@ def change(request: HttpRequest, actor: Actor, mailbox_id: UUID) -> HttpResponse
 
 
 @require_POST
-@signed_in(Action.MAILBOX_MANAGE)
+@signed_in(Action.MAILBOX_MANAGE, transaction=False)
 def password(request: HttpRequest, actor: Actor, mailbox_id: UUID) -> HttpResponseBase:
     """A new password, for mail programs and the web together."""
-    mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
     form = PasswordForm(request.POST, prefix="reset")
     if form.is_valid():
         with refusals_on(form):
-            actions.set_mailbox_password(actor=actor, mailbox_id=mailbox_id, password=form.cleaned_data["password"])
+            mailbox = actions.set_mailbox_password(
+                actor=actor, mailbox_id=mailbox_id, password=form.cleaned_data["password"]
+            )
             toast(request, _("The password was set. Mail programs will ask for it."))
             return redirect(request, mailbox)
-    return _detail(request, actor, mailbox, password=form)
+    with tenant_tx(actor.tenant_id):
+        mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
+        return _detail(request, actor, mailbox, password=form)
 
 
 @require_POST

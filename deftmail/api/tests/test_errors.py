@@ -212,7 +212,7 @@ QUERIES = {
     "delete_domain": 27,
     "list_mailboxes": 11,
     "get_mailbox": 11,
-    "create_mailbox": 35,
+    "create_mailbox": 38,
     "change_mailbox": 25,
     "set_mailbox_password": 25,
     "delete_mailbox": 25,  # one look each for counters, blocks and review cases that go with it

@@ -11,7 +11,7 @@ from django.db import connections
 from django.urls import reverse
 from django.utils.timezone import now
 
-from deftmail.domains import tasks
+from deftmail.domains import looking, tasks
 from deftmail.domains.actions import add_domain, check_domain, poke_checks, retry_sync
 from deftmail.domains.models import Domain
 from deftmail.domains.records import checks_of
@@ -21,6 +21,7 @@ from deftmail.engine.errors import EngineRefused, EngineUnavailable
 from deftmail.kit.errors import Forbidden, NotFound
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import run_jobs, waiting_jobs
+from deftmail.mailproto import dnschecks
 from deftmail.mailproto.dnsanswer import Answer
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.errors import CompanySuspended
@@ -388,3 +389,19 @@ def test_claims_of_a_name_name_the_holder_first(dns):
 def test_the_look_of_a_domain_deleted_meanwhile_ends_quietly(cast, dns):
     tasks.check_domain_job(str(cast.acme.pk), "00000000-0000-4000-8000-000000000000")
     assert dns.asked == []
+
+
+@COMMITTED
+def test_no_connection_is_held_while_the_dns_is_asked(dns, monkeypatch):
+    """A company whose name servers never answer would else keep the pool's ten from everybody."""
+    owner, held = make_company("Acme"), []
+
+    def looked(*args):
+        held.append([each.alias for each in connections.all(initialized_only=True) if each.connection is not None])
+        return dnschecks.check_domain(*args)
+
+    monkeypatch.setattr(looking, "check_domain", looked)
+    domain = add_domain(actor=owner.actor, name="acme.test")
+    check_domain(actor=owner.actor, domain_id=domain.pk)
+    assert owner.client.post(reverse("domains:check", args=[domain.pk])).status_code == 303
+    assert held == [[], []]

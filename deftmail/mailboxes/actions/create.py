@@ -9,7 +9,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deftmail.domains.models import Domain
-from deftmail.mailboxes.actions.common import check_strength, in_company, quota_within, sync, tidy_name
+from deftmail.kit.tenancy import tenant_tx
+from deftmail.mailboxes.actions.common import check_strength, quota_within, sync, tidy_name
 from deftmail.mailboxes.actions.people import person_of
 from deftmail.mailboxes.errors import (
     AddressInvalid,
@@ -30,30 +31,34 @@ from deftmail.tenants.models import Membership, Tenant
 from deftmail.tenants.policies import Action
 
 
-@in_company
 def create_mailbox(
     *, actor: Actor, email: str, password: str = "", display_name: str = "", quota_mb: int | None = None
 ) -> MailUser:
     """Make a mailbox in a proven domain of the company, and its person: a new one, or the owner or admin who already
     signs in with this address (then one password serves both, the one he has; `password` is not looked at).
 
-    quota_mb: MiB; None takes the plan's. Raises AddressInvalid, DomainNotYours, DomainNotProven, AddressTaken,
-    MailboxLimitReached, DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, TooManyRequests,
-    CompanySuspended.
+    quota_mb: MiB; None takes the plan's. Call outside a transaction, which would be held while the password is hashed.
+    Raises AddressInvalid, DomainNotYours, DomainNotProven, AddressTaken, MailboxLimitReached,
+    DomainMailboxLimitReached, QuotaInvalid, PasswordRefused, PersonHasMailbox, TooManyRequests, CompanySuspended.
     """
     actor.require(Action.MAILBOX_MANAGE)
     address = _address(email)
     display_name = tidy_name(display_name)
-    # Everything that can be known without a lock is asked first: a refusal then costs no hash, and the slow hash
-    # (0.2 s) is made before any row is locked. The locked look below decides.
-    _place(running_company(actor), address, quota_mb)
+    # Everything that can be known without a lock is asked first: a refusal then costs no hash. The locked look decides.
+    with tenant_tx(actor.tenant_id):
+        _place(running_company(actor), address, quota_mb)
+        joins = _is_member(actor, address.ascii)
     count_hash(actor)
-    if _is_member(actor, address.ascii):
+    if joins:
         password = secrets.token_urlsafe(32)  # stands in where he has no password of his own
     else:
         check_strength(password, email=address.ascii, name=display_name)
     web_password = make_password(password)
+    with tenant_tx(actor.tenant_id):
+        return _insert(actor, address, web_password, display_name, quota_mb)
 
+
+def _insert(actor: Actor, address: Address, web_password: str, display_name: str, quota_mb: int | None) -> MailUser:
     company = running_company(actor, for_update=True)
     domain, quota = _place(company, address, quota_mb)
     person = person_of(actor, address.ascii, name=display_name, web_password=web_password)

@@ -6,14 +6,16 @@ import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import connections
+from django.urls import reverse
 
 from deftmail.domains.actions import delete_domain
 from deftmail.domains.testing import make_domain
 from deftmail.kit.errors import Refusal
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
-from deftmail.mailboxes.actions import create_mailbox
+from deftmail.mailboxes.actions import create_mailbox, set_mailbox_password
 from deftmail.mailboxes.models import MailUser
 from deftmail.tenants.models import Membership
 from deftmail.tenants.testing import make_company, set_columns
@@ -94,3 +96,22 @@ def owner_domain():
     from deftmail.domains.models import Domain
 
     return Domain.objects.get().pk
+
+
+def test_no_connection_is_held_while_a_password_is_hashed(owner, monkeypatch):
+    """Ten at once would leave none of the pool to all other pages."""
+    held = []
+
+    def looked(*args):
+        held.append([each.alias for each in connections.all(initialized_only=True) if each.connection is not None])
+        return make_password(*args)
+
+    for module in ("create", "password"):
+        monkeypatch.setattr(f"deftmail.mailboxes.actions.{module}.make_password", looked)
+    mailbox = create_mailbox(actor=owner.actor, email="alice@acme.test", password=GOOD_PASSWORD)
+    set_mailbox_password(actor=owner.actor, mailbox_id=mailbox.pk, password="tin harbour velvet moss")
+    page = {"email": "bob", "domain": "acme.test", "password": GOOD_PASSWORD}
+    assert owner.client.post(reverse("mailboxes:add"), page).status_code == 303
+    reset = {"reset-password": "tin harbour velvet moss"}
+    assert owner.client.post(reverse("mailboxes:password", args=[mailbox.pk]), reset).status_code == 303
+    assert held == [[]] * 4

@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from deftmail.kit import legal, ratelimit
+from deftmail.kit.database import release_connections
 from deftmail.kit.errors import Invalid, TooManyRequests
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.passwords import bare_hash, fits, verify_password
@@ -53,6 +54,7 @@ def begin_signup(
         raise Invalid(_("Please accept the terms and the privacy policy to go on."), field="accept")
     judged = User(email=address, name=person)
     judged.company_name = company  # type: ignore[attr-defined]  # a word the password must not be made of
+    release_connections()
     strong(password, judged)
     verdict = ratelimit.hit("signup", "address:" + ratelimit.address_key(ip or ""))
     if not verdict.allowed:
@@ -61,7 +63,7 @@ def begin_signup(
             retry_after=verdict.retry_after,
         )
     _count_mail(address)
-    pending_id = uuid4()
+    pending_id, stored = uuid4(), make_password(password)
     with transaction.atomic():
         pending: PendingSignup = PendingSignup.objects.create(
             id=pending_id,
@@ -69,7 +71,7 @@ def begin_signup(
             email=address,
             company_name=company,
             owner_name=person,
-            password=make_password(password),
+            password=stored,
             plan=Plan.objects.get(pk=TRIAL_PLAN),
             terms_version=legal.TERMS_VERSION,
             privacy_version=legal.PRIVACY_VERSION,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from django.contrib.auth.hashers import check_password
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import RequestFactory
 from django.urls import NoReverseMatch, reverse
 
@@ -155,6 +155,19 @@ def test_many_at_once_are_no_more_tries_than_one_after_another(cast, monkeypatch
     for thread in [*threads, watcher]:
         thread.join()
     assert (len(hashed), len(refused)) == (burst, burst)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_a_password_is_looked_at(cast, monkeypatch):
+    held = []
+
+    def looked(*args):
+        held.append([each.alias for each in connections.all(initialized_only=True) if each.connection is not None])
+        return verify_password(*args)
+
+    monkeypatch.setattr(signin, "verify_password", looked)
+    assert sign_in(make_client(), cast.owner.email).status_code == 302
+    assert held == [[]]
 
 
 def test_an_outage_in_the_middle_is_nobodys_wrong_password(cast, monkeypatch):
