@@ -102,6 +102,7 @@ def pending_by_token(token: str) -> PendingSignup:
 
 def knows_password(pending: PendingSignup, password: str) -> bool:
     """Whether `password` is the one the sign-up was made with."""
+    release_connections()
     return fits(password) and verify_password(password, bare_hash(pending.password))
 
 

@@ -16,6 +16,7 @@ from deftmail.kit.forms import refusals_on
 from deftmail.kit.htmx import redirect, toast
 from deftmail.kit.middleware import limited
 from deftmail.kit.net import client_ip
+from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import actions, hooks
 from deftmail.tenants.actions.account import read_link
 from deftmail.tenants.actor import Actor
@@ -126,7 +127,7 @@ def end_sessions(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 @never_cache
 @sensitive_post_parameters("current", "password")
 @require_http_methods(["GET", "HEAD", "POST"])
-@signed_in(Action.PROFILE_CHANGE, write="signin")
+@signed_in(Action.PROFILE_CHANGE, write="signin", transaction=False)
 def change_password(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The old password and the new. This session goes on, every other one ends."""
     user = _user(request)
@@ -140,10 +141,12 @@ def change_password(request: HttpRequest, actor: Actor) -> HttpResponseBase:
                 update_session_auth_hash(request, user)
                 toast(request, _("Your password was changed. Every other browser was signed out."))
                 return redirect(request, "tenants:account")
+    with tenant_tx(actor.tenant_id):
+        has_mailbox = hooks.has_mailbox(user)
     context = {
         "form": form,
         "layout": "tenants/console_layout.html" if actor.can(Action.CONSOLE_VIEW) else "tenants/person_layout.html",
-        "has_mailbox": hooks.has_mailbox(user),
+        "has_mailbox": has_mailbox,
     }
     return render(request, "tenants/change_password.html", context, status=422 if form.is_bound else 200)
 
