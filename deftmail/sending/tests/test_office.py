@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from deftmail.domains.testing import make_domain
+from deftmail.kit.conf import conf
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.testing import make_mailbox
 from deftmail.sending import actions
@@ -16,6 +18,7 @@ from deftmail.tenants.models import Tenant
 from deftmail.tenants.selectors import system
 from deftmail.tenants.testing import audit_of, make_client, make_company, make_user
 
+NO_GATE = {"gate_policy": "127.0.0.1:1"}
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "system", "owner"])
 
 
@@ -84,6 +87,14 @@ class TestTheQueue:
     def test_is_searched(self, operator, case):
         assert "Acme" in text_of(operator.get(url("cases") + "?q=alice"))
         assert "No case matches" in text_of(operator.get(url("cases") + "?q=nobody"))
+
+    def test_who_uses_up_its_limits_by_a_command_is_written_down(self, acme, alice, monkeypatch):
+        monkeypatch.setattr("deftmail.sending.management.commands.sending.conf", conf.model_copy(update=NO_GATE))
+        with pytest.raises(CommandError, match="does not answer"):
+            call_command("sending", "simulate", "--mailbox", "alice@acme.test", "--messages", "3")
+        (row,) = audit_of(acme.tenant, "sending.simulated")
+        assert (row.target, row.details) == ("alice@acme.test", {"messages": 3, "recipients": 1})
+        assert row.actor.startswith("Operator's command (")
 
     def test_who_reads_the_names_of_companies_is_written_down(self, operator, acme):
         operator.get(url("companies") + "?q=acme")
@@ -154,6 +165,14 @@ class TestACompany:
         assert acme.tenant.company_name in page
         assert "Other" not in page
         assert "No company matches" in text_of(operator.get(url("companies") + "?q=zzz"))
+
+    def test_who_uses_up_its_limits_by_a_command_is_written_down(self, acme, alice, monkeypatch):
+        monkeypatch.setattr("deftmail.sending.management.commands.sending.conf", conf.model_copy(update=NO_GATE))
+        with pytest.raises(CommandError, match="does not answer"):
+            call_command("sending", "simulate", "--mailbox", "alice@acme.test", "--messages", "3")
+        (row,) = audit_of(acme.tenant, "sending.simulated")
+        assert (row.target, row.details) == ("alice@acme.test", {"messages": 3, "recipients": 1})
+        assert row.actor.startswith("Operator's command (")
 
     def test_who_reads_the_names_of_companies_is_written_down(self, operator, acme):
         operator.get(url("companies") + "?q=acme")

@@ -106,8 +106,10 @@ def _ask(actor: Actor, user: User, purpose: Purpose, wanted: str) -> User:
 def forget_pending(*, actor: Actor, user: User, purpose: Purpose) -> User:
     """Withdraw a request; its link stops working."""
     _own(actor, user)
-    setattr(user, _COLUMN[purpose], "")
-    user.save(update_fields=[_COLUMN[purpose]])
+    if waiting := getattr(user, _COLUMN[purpose]):
+        setattr(user, _COLUMN[purpose], "")
+        user.save(update_fields=[_COLUMN[purpose]])
+        audit.record(actor, f"person.{purpose}_withdrawn", user, address=waiting)
     return user
 
 

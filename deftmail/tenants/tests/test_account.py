@@ -111,6 +111,7 @@ def test_a_link_dies_with_its_day_with_another_wish_and_when_withdrawn(cast, fre
     assert make_client().post(first).status_code == 410
     second = confirm_path()
     assert fresh.post(reverse("tenants:forget_pending", args=["recovery"])).status_code == 303
+    assert len(audit_of(cast.owner.tenant, "person.recovery_withdrawn")) == 1
     assert make_client().post(second).status_code == 410
     assert make_client().get(second + "x").status_code == 410
 

@@ -9,10 +9,13 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from deftmail.kit.conf import conf
+from deftmail.kit.tenancy import tenant_tx
 from deftmail.sending import counters
 from deftmail.sending.limits import Meter
 from deftmail.sending.selectors.system import mailbox_by_address
 from deftmail.sending.simulate import PATIENCE, simulate
+from deftmail.tenants import audit
+from deftmail.tenants.actor import Actor
 
 
 class Command(BaseCommand):
@@ -35,6 +38,7 @@ class Command(BaseCommand):
             raise CommandError("--recipients: 1 to 10000")
         if not 1 <= options["parallel"] <= 64:
             raise CommandError("--parallel: 1 to 64")
+        self._write_down(address, options["messages"], options["recipients"])
         host, _colon, port = conf.gate_policy.rpartition(":")
         try:
             tally = simulate(
@@ -62,6 +66,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{meter.label}: {meter.used} used of {most}")
         if tally.sentence:
             self.stdout.write(tally.sentence)
+
+    @staticmethod
+    def _write_down(address: str, messages: int, recipients: int) -> None:
+        """It uses up what the mailbox may send: its company can see who did that."""
+        mailbox = mailbox_by_address(address)
+        if mailbox is not None:
+            with tenant_tx(mailbox.tenant_id):
+                actor = Actor.system(mailbox.tenant_id, audit.command_line())
+                audit.record(actor, "sending.simulated", mailbox, messages=messages, recipients=recipients)
 
     @staticmethod
     def _meter(address: str, recipients: int) -> Meter | None:
