@@ -19,6 +19,7 @@ from deftmail.engine.registry import engine
 from deftmail.jmap import Address, JmapError, MailAccount
 from deftmail.jmap.errors import InvalidId
 from deftmail.jmap.errors import NotFound as JmapNotFound
+from deftmail.kit.database import release_connections
 from deftmail.kit.errors import Conflict, NotFound, Refusal
 from deftmail.kit.htmx import is_htmx
 from deftmail.kit.tenancy import tenant_tx
@@ -60,6 +61,7 @@ def open_mail(actor: Actor) -> Mail:
             mailbox = own_mailbox(actor)
     except NotFound as error:
         raise NoMailbox from error
+    release_connections()  # the engine may let us wait
     if mailbox.status == MailUser.Status.DISABLED:
         raise MailboxDisabled
     if mailbox.synced_at is None:
