@@ -2,7 +2,8 @@
 
 Row read → remembered success (5 minutes) → failures of the account and of the client's address → bcrypt → state of the
 mailbox. An address that does not exist goes the same way with a made-up hash, so that neither the answer nor its time
-tells who exists.
+tells who exists. A guess that meets a remembered password is let in whatever the failures say; so above a thousand
+tries an hour at one account, what is remembered counts only for the network from which it was right.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ class Memory:
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     _times: OrderedDict[bytes, float] = field(default_factory=OrderedDict, repr=False)
 
-    def name(self, address: str, password_hash: str, password: str) -> bytes:
-        """The entry's name for these three."""
-        text = "\0".join((address, password_hash, password))
+    def name(self, address: str, password_hash: str, password: str, network: str = "") -> bytes:
+        """The entry's name for these; "" is any network."""
+        text = "\0".join((address, password_hash, password, network))
         return hmac.new(self._key, text.encode(), hashlib.sha256).digest()
 
     def age(self, name: bytes) -> float:
@@ -135,6 +136,7 @@ class PasswordChecker:
         self._signed_in = signed_in or SignedIn()
         self._clients = clients or Clients()
         self._turns = _Turns()
+        self._guesses = ratelimit.LocalBuckets(REMEMBERED_AT_MOST)
         # A real hash of a password nobody has, at the real cost, made once.
         self._nobody = hash_password(secrets.token_urlsafe(32))
         self._recording: set[asyncio.Task[None]] = set()
@@ -147,22 +149,34 @@ class PasswordChecker:
             log.info("sign_in", outcome=outcome, service=question.service[:20], account=address)
             return outcome
         account = await self._read(address)
+        # Counted before it is known whether it was right, and given back then: many at once cannot outrun it.
+        counted = self._count_guess(address)
         name = self.memory.name(address, account.password_hash if account else "", question.password)
-        if account is not None and self.memory.age(name) < REMEMBER:
-            return self._admit(account, question, caller, cached=True)
-        async with self._turns.of(address):
-            return await self._check_slowly(address, question, caller)
+        if account is not None and counted and self.memory.age(name) < REMEMBER:
+            outcome = self._admit(account, question, caller, cached=True)
+        else:
+            async with self._turns.of(address):
+                outcome = await self._check_slowly(address, question, caller, everywhere=counted)
+        if counted and outcome is Outcome.RIGHT:
+            self._count_guess(address, -1)
+        return outcome
 
-    async def _check_slowly(self, address: str, question: Question, caller: int) -> Outcome:
+    def _count_guess(self, address: str, cost: int = 1) -> bool:
+        return self._guesses.hit([(address, ratelimit.LIMITS["account_guesses"])], cost).allowed
+
+    async def _check_slowly(self, address: str, question: Question, caller: int, *, everywhere: bool) -> Outcome:
+        """everywhere: what is remembered counts from whatever network it was right."""
         account = await self._read(address)  # anew: the wait may have been long, and a neighbour may have proved it
         hashed = account.password_hash if account else self._nobody
-        name = self.memory.name(address, hashed, question.password)
-        age = self.memory.age(name) if account is not None else float("inf")
+        # Postfix counts what one address tries by itself.
+        client = await self._clients.address_of(caller) if question.service == "imap" else None
+        networks = ["", *([ratelimit.address_key(client)] if client else [])]
+        names = [self.memory.name(address, hashed, question.password, network) for network in networks]
+        counting = names if everywhere else names[1:]
+        age = min([self.memory.age(name) for name in counting if account is not None], default=float("inf"))
         if account is not None and age < REMEMBER:
             return self._admit(account, question, caller, cached=True)
         if age > KNOWN:
-            # Postfix counts what one address tries by itself.
-            client = await self._clients.address_of(caller) if question.service == "imap" else None
             outcome = await self._try(question.password, hashed, address, client)
         else:
             right = await self._hashers.run(verify_password, question.password, hashed)
@@ -172,7 +186,8 @@ class PasswordChecker:
             # disabled or got another password is not put out again.
             account = await self._read(address)
             if account is not None and account.password_hash == hashed:
-                self.memory.put(name)
+                for name in names:
+                    self.memory.put(name)
                 return self._admit(account, question, caller, cached=False)
             outcome = Outcome.WRONG
         log.info("sign_in", outcome=outcome, service=question.service, account=address)

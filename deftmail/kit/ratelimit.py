@@ -58,6 +58,8 @@ LIMITS: dict[str, Limit] = {
         Limit("engine", 12000, 60, 2000),  # the mail server's questions and reports: one of each message
         Limit("engine_failures", 30, 900, 30, guard=True),  # wrong secrets at the mail server's door, of one address
         Limit("account_failures", 10, 900, 10, guard=True),  # wrong passwords of one account, any address
+        # Tries at one account by mail programs, each of which looks whether its password was right lately (the gate).
+        Limit("account_guesses", 1000, 3600, 1000, guard=True),
         Limit("address_failures", 30, 900, 30, guard=True),  # wrong passwords from one address, any account
     )
 }
@@ -102,8 +104,9 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(conf.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
 
 
-class _LocalBuckets:
-    """The same GCRA in this process's memory, bounded, for guards while Redis is away."""
+class LocalBuckets:
+    """The same GCRA in this process's memory, bounded: for guards while Redis is away, and where one process sees
+    everything and a round trip would cost more than what it guards."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._tats: OrderedDict[str, float] = OrderedDict()
@@ -131,7 +134,7 @@ class _LocalBuckets:
         return Verdict(True)
 
 
-_local = _LocalBuckets()
+_local = LocalBuckets()
 
 
 def _seconds(milliseconds: float) -> int:

@@ -188,4 +188,4 @@ def _limits_of_this_test(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
             raise redis.ConnectionError("tests without servers count in memory")
 
         monkeypatch.setattr(ratelimit, "_script", lambda: away)
-        monkeypatch.setattr(ratelimit, "_local", ratelimit._LocalBuckets())
+        monkeypatch.setattr(ratelimit, "_local", ratelimit.LocalBuckets())

@@ -20,6 +20,7 @@ from deftmail.kit.testing import GOOD_PASSWORD, cheap_hash
 
 FAILURES = LIMITS["account_failures"].burst
 FROM_ADDRESS = LIMITS["address_failures"].burst
+GUESSES = LIMITS["account_guesses"].burst
 
 
 def question(login="alice@acme.test", password=GOOD_PASSWORD, service="imap", realm=""):
@@ -287,6 +288,50 @@ class TestGuessingFromOneAddress:
             await checker.check(question(), 1)
         await checker.check(question("bob@acme.test", service="smtp"), 2)
         assert origins.asked == [1]
+
+
+class TestGuessingAtOneAccountInUse:
+    """Whose programs are in day and night: what they proved lets a right guess in, past the limits on failures."""
+
+    @pytest.fixture
+    def checker(self, table, threads, clock):
+        return PasswordChecker(*threads, memory=Memory(clock=clock), clients=Origins(p1="192.0.2.1", p2="192.0.2.2"))
+
+    async def in_use_and_guessed_at(self, checker, table, service="imap"):
+        table.add()
+        assert await checker.check(question(service=service), 1) is Outcome.RIGHT
+        for number in range(GUESSES):
+            assert await checker.check(question(password=f"guess {number}"), 2) is not Outcome.RIGHT
+
+    async def test_the_right_guess_comes_too_late(self, checker, table):
+        await self.in_use_and_guessed_at(checker, table)
+        hashes = table.hashes
+        assert await checker.check(question(), 2) is Outcome.LIMITED
+        assert await checker.check(question(service="smtp"), 2) is Outcome.LIMITED
+        assert table.hashes == hashes
+
+    async def test_its_own_programs_stay_in(self, checker, table, clock):
+        await self.in_use_and_guessed_at(checker, table)
+        for _ in range(3):
+            assert await checker.check(question(), 1) is Outcome.RIGHT
+        clock.now += REMEMBER + 1
+        assert await checker.check(question(), 1) is Outcome.RIGHT
+
+    async def test_programs_that_are_right_are_not_counted(self, checker, table):
+        table.add()
+        for _ in range(GUESSES + 1):
+            assert await checker.check(question(), 1) is Outcome.RIGHT
+        assert await checker.check(question(), 2) is Outcome.RIGHT
+
+    async def test_a_flood_at_once_is_counted_too(self, checker, table):
+        table.add()
+        assert await checker.check(question(), 1) is Outcome.RIGHT
+        at_once = 50  # more than may wait for one account, fewer than may wait for a row to be read
+        for _ in range(GUESSES // at_once):
+            flood = [checker.check(question(password="guess"), 2) for _ in range(at_once)]
+            answers = await asyncio.gather(*flood, return_exceptions=True)
+            assert any(isinstance(answer, Busy) for answer in answers)
+        assert await checker.check(question(), 2) is Outcome.LIMITED
 
 
 class TestLoad:

@@ -16,7 +16,7 @@ def no_redis(monkeypatch):
         raise redis.ConnectionError
 
     monkeypatch.setattr(ratelimit, "_script", lambda: away)
-    monkeypatch.setattr(ratelimit, "_local", ratelimit._LocalBuckets())
+    monkeypatch.setattr(ratelimit, "_local", ratelimit.LocalBuckets())
 
 
 def test_with_redis_away_reads_stay_open(no_redis):
