@@ -17,6 +17,8 @@ _POSTFIX = re.compile(r"<[^<>]{0,320}>: [A-Z][A-Za-z -]{1,40} rejected: ")
 _AFTER_BODY = re.compile(r"\s*(?:354\s|end data with|start mail input)", re.IGNORECASE)
 
 
+# How Stalwart words what became of a recipient in its queue; its answer to our own RCPT stands as it was given.
+_FURTHER_ON = "Code: "
 # How Stalwart words an answer of its own SMTP side, whatever the type it gives the error.
 _STALWART = re.compile(r"Server rejected [A-Z-]{4,10}: (?=[245]\d\d[ -])")
 
@@ -51,15 +53,22 @@ def explain(error: SetError, draft_id: str | None) -> SendRefused | SendUnknown:
 
 
 def refused_recipients(submission: dict[str, Any]) -> dict[str, str]:
-    """The answers of a submission's recipients when all of them were refused, else none (RFC 8621 §7)."""
+    """The replies to a submission's recipients that were refused (RFC 8621 §7). Those that a server further on refused
+    are not among them: of these a bounce tells."""
     status = submission.get("deliveryStatus")
-    given = status if isinstance(status, dict) else {}
-    refused = {
+    return {
         address: as_text(one.get("smtpReply"))
-        for address, one in given.items()
-        if isinstance(one, dict) and one.get("delivered") == "no"
+        for address, one in (status.items() if isinstance(status, dict) else ())
+        if isinstance(one, dict)
+        and one.get("delivered") == "no"
+        and not as_text(one.get("smtpReply")).startswith(_FURTHER_ON)
     }
-    return refused if len(refused) == len(given) else {}
+
+
+def sentences(refused: dict[str, str]) -> dict[str, str]:
+    """The server's sentence for people in each reply, possibly empty."""
+    causes = {address: _smtp(reply, None) for address, reply in sorted(refused.items())}
+    return {to: cause.sentence if isinstance(cause, SendRefused) else "" for to, cause in causes.items()}
 
 
 def nobody_took_it(refused: dict[str, str], draft_id: str) -> SendRefused | SendUnknown:

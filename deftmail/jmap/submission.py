@@ -7,8 +7,8 @@ sent the Sent folder is asked for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deftmail.jmap.answers import GetAnswer, SetAnswer, get_reader, read_query, read_set
@@ -25,7 +25,7 @@ from deftmail.jmap.errors import (
     SetError,
 )
 from deftmail.jmap.mailbox import FolderCalls
-from deftmail.jmap.refusal import explain, nobody_took_it, refused_recipients
+from deftmail.jmap.refusal import explain, nobody_took_it, refused_recipients, sentences
 from deftmail.jmap.session import SIEVE
 from deftmail.jmap.transport import SENDING
 from deftmail.jmap.values import Model, Text, as_count, as_text
@@ -54,17 +54,20 @@ class Draft:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A message that left. ``already``: it had been sent before and this call sent nothing. ``tidy``: false when the
-    mail left but the old draft or the mark on the answered message could not be brought up to date."""
+    mail left but the old draft or the mark on the answered message could not be brought up to date. ``refused``: the
+    server's sentence, possibly empty, for each recipient it did not take while it took others; no bounce tells it."""
 
     email_id: str
     thread_id: str
     message_id: str
     already: bool = False
     tidy: bool = True
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 _read_identities = get_reader(Identity.model_validate)
 _read_emails = get_reader(Email.model_validate)
+_read_refused = get_reader(refused_recipients)
 _BRIEF = ["id", "threadId", "messageId", "mailboxIds", "keywords"]
 
 
@@ -75,6 +78,15 @@ def _drafts(answer: GetAnswer[Email] | None) -> list[str]:
 def _exactly(emails: list[Email], message_id: str) -> list[Email]:
     """Those with this Message-ID: engines may search headers by words or parts of words."""
     return [email for email in emails if message_id in email.message_id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """The calls that send: ``outcome`` where the answer does not say who was refused; ``several`` recipients or one."""
+
+    made: Call[SetAnswer]
+    outcome: Call[GetAnswer[dict[str, str]]] | None
+    several: bool
 
 
 class SubmissionCalls(FolderCalls):
@@ -165,9 +177,9 @@ class SubmissionCalls(FolderCalls):
         before, old = self._copies(message.message_id, [self._id(replaces)] if replaces is not None else [])
         if before is not None:
             tidy = self._tidy(old, marks)
-            return Sent(before.id, before.thread_id, message.message_id, already=True, tidy=tidy)
+            return replace(self._found(before, message.message_id), already=True, tidy=tidy)
         sent = self._create_and_submit(message, old)
-        return Sent(sent.email_id, sent.thread_id, sent.message_id, tidy=self._tidy(old, marks))
+        return replace(sent, tidy=self._tidy(old, marks))
 
     def submit(self, email_id: str, sender: str, recipients: Iterable[str]) -> Sent:
         """Send a message that is stored already (mail that was held back); into Sent on success.
@@ -182,17 +194,15 @@ class SubmissionCalls(FolderCalls):
         if not found:
             raise NotFound("no such message")
         message_id = found[0].message_id[0] if found[0].message_id else ""
-        before = self._copies(message_id)[0] if message_id else None
-        if before is not None:
-            return Sent(before.id, before.thread_id, message_id, already=True)
+        if message_id and (before := self._copies(message_id)[0]) is not None:
+            return replace(self._found(before, message_id), already=True)
         batch = self._batch()
-        envelope = self._envelope(sender, recipients)
-        submit = batch.call("EmailSubmission/set", self._submission(email_id, sender, envelope), read_set)
+        submission = self._submit(batch, email_id, sender, recipients)
         replies = self._run_sending(batch, message_id, email_id)
         if isinstance(replies, Sent):
             return replies
-        self._check_submitted(replies, submit, email_id, message_id)
-        return Sent(email_id, found[0].thread_id, message_id)
+        refused = self._check_submitted(replies, submission, email_id)
+        return Sent(email_id, found[0].thread_id, message_id, refused=refused)
 
     # The steps
 
@@ -200,9 +210,8 @@ class SubmissionCalls(FolderCalls):
         drafts, sender = self.role_id("drafts"), message.sender.email.strip()
         batch = self._batch()
         create = batch.call("Email/set", {"create": {"d": as_jmap(message, drafts)}}, read_set)
-        envelope = self._envelope(sender, message.recipients)
         try:
-            submit = batch.call("EmailSubmission/set", self._submission("#d", sender, envelope), read_set)
+            submission = self._submit(batch, "#d", sender, message.recipients)
         except MethodFailed as error:  # the account has no submission capability: the engine's SMTP server is away
             draft = self.save_draft(message, old[0] if old else None)
             self.client.forget(self.access)  # so that the next try sees when it is back
@@ -220,12 +229,19 @@ class SubmissionCalls(FolderCalls):
             self._forget_roles()
         draft = _created(answer, message.message_id)
         try:
-            self._check_submitted(replies, submit, draft.id, message.message_id)
+            refused = self._check_submitted(replies, submission, draft.id)
         except (SendRefused, SendUnknown):
             # What was refused is the newest draft now; the copy it replaces is of no use any more.
             self._tidy(old, {})
             raise
-        return Sent(draft.id, draft.thread_id, message.message_id)
+        return Sent(draft.id, draft.thread_id, message.message_id, refused=refused)
+
+    def _submit(self, batch: Batch, email_id: str, sender: str, recipients: Iterable[str]) -> _Submission:
+        envelope = self._envelope(sender, recipients)
+        made = batch.call("EmailSubmission/set", self._submission(email_id, sender, envelope), read_set)
+        arguments = {"ids": ["#s"], "properties": ["deliveryStatus"]}
+        outcome = batch.call("EmailSubmission/get", arguments, _read_refused) if self._takes_some() else None
+        return _Submission(made, outcome, len(envelope["rcptTo"]) > 1)
 
     def _run_sending(self, batch: Batch, message_id: str, draft_id: str | None) -> Answers | Sent:
         """The answers, or what was found in Sent when they were lost."""
@@ -244,40 +260,58 @@ class SubmissionCalls(FolderCalls):
             except JmapError:
                 continue
             if found is not None:
-                return Sent(found.id, found.thread_id, message_id)
+                return self._found(found, message_id)
         raise SendUnknown(str(cause), draft_id=draft_id) from cause
 
-    def _check_submitted(self, answers: Answers, submit: Call[SetAnswer], email_id: str, message_id: str) -> None:
+    def _found(self, email: Email, message_id: str) -> Sent:
+        """What lies in Sent: sent by an earlier call, or by one whose answer was lost."""
+        refused = self._refused(email.id) if self._takes_some() else {}
+        return Sent(email.id, email.thread_id, message_id, refused=sentences(refused))
+
+    def _check_submitted(self, answers: Answers, submission: _Submission, email_id: str) -> dict[str, str]:
+        """The sentences for the recipients that were refused while others were not."""
         try:
-            answer = answers.get(submit)
+            answer = answers.get(submission.made)
         except MethodFailed as error:
             raise SendRefused("engine", temporary=True, draft_id=email_id) from error
         if "s" not in answer.created:
             raise explain(answer.not_created.get("s") or SetError("serverFail"), email_id)
-        if as_text(answer.created["s"].get("undoStatus")) == "final" and self._submissions_wait():
-            self._raise_if_nobody_took_it(as_text(answer.created["s"].get("id")), email_id)
-        implied = answers.implied(submit, "Email/set")
+        refused: dict[str, str] = {}
+        if submission.outcome is not None:
+            # This engine calls a submission final only when nothing of it is in its queue: no recipient was taken.
+            final = as_text(answer.created["s"].get("undoStatus")) == "final"
+            told = answers.maybe(submission.outcome)
+            if told is not None and told.items:
+                refused = told.items[0]
+            elif final or submission.several:
+                refused = self._refused(email_id)  # it does not know the reference
+            if final and refused:
+                back = {"mailboxIds": {self.role_id("drafts"): True}, "keywords/$draft": True}
+                self._quietly(lambda: self._set_one("Email/set", email_id, back))
+                raise nobody_took_it(refused, email_id)
+        implied = answers.implied(submission.made, "Email/set")
         if implied is not None and email_id not in read_set(implied).updated:
             # It left but could not be filed (Sent was deleted meanwhile): file it now, or it looks unsent.
             self._forget_roles()
             self._quietly(lambda: self._set_one("Email/set", email_id, self._filed()))
+        return sentences(refused)
 
-    def _submissions_wait(self) -> bool:
-        """Does this engine call a submission final only when nothing of it is in its queue? (The other always does.)"""
+    def _takes_some(self) -> bool:
+        """Does this engine take mail for some of its recipients? (The other one takes it for all of them or none.)"""
         return self.session.capability_for("SieveScript") == SIEVE
 
-    def _raise_if_nobody_took_it(self, submission_id: str, email_id: str) -> None:
-        """Where every recipient was refused the submission is made all the same, and no bounce comes: the message
-        goes back to Drafts."""
+    def _refused(self, email_id: str) -> dict[str, str]:
+        """Whom a message did not go to when it was last submitted, with the replies; no error, since it has left."""
         batch = self._batch()
-        arguments = {"ids": [submission_id], "properties": ["deliveryStatus"]}
-        call = batch.call("EmailSubmission/get", arguments, get_reader(refused_recipients))
-        found = self._run(batch).maybe(call)
-        refused = found.items[0] if found is not None and found.items else {}
-        if refused:
-            back = {"mailboxIds": {self.role_id("drafts"): True}, "keywords/$draft": True}
-            self._quietly(lambda: self._set_one("Email/set", email_id, back))
-            raise nobody_took_it(refused, email_id)
+        last = {"filter": {"emailIds": [email_id]}, "sort": [{"property": "sentAt", "isAscending": False}], "limit": 1}
+        query = batch.call("EmailSubmission/query", last, read_query)
+        arguments = {"#ids": query.ref("/ids"), "properties": ["deliveryStatus"]}
+        call = batch.call("EmailSubmission/get", arguments, _read_refused)
+        try:
+            found = self._run(batch).get(call).items
+        except JmapError:
+            return {}
+        return found[0] if found else {}
 
     def _find_copies(self, batch: Batch, folder: str, message_id: str) -> Call[GetAnswer[Email]]:
         conditions = [{"inMailbox": folder}, {"header": ["Message-ID", message_id]}]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deftmail.engine.conformance import domains, mail, mailboxes, sending, sessions
+from deftmail.engine.conformance import domains, mail, mailboxes, refusals, sending, sessions
 from deftmail.engine.conformance.sending import SendingWorld
 from deftmail.engine.conformance.world import Skipped, World
 from deftmail.engine.port import MailEngine
@@ -51,7 +51,7 @@ def _cases(functions: Sequence[CaseFunction | SendingFunction], *, needs_sending
 
 CASES: tuple[Case, ...] = (
     *_cases((*domains.CASES, *mailboxes.CASES, *sessions.CASES, *mail.CASES)),
-    *_cases(sending.CASES, needs_sending=True),
+    *_cases((*sending.CASES, *refusals.CASES), needs_sending=True),
 )
 
 

@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from uuid import uuid4
 
 import bcrypt
@@ -24,7 +23,6 @@ from deftmail.engine.port import GroupSpec, MailboxSpec, MailboxState, MailEngin
 from deftmail.engine.specimens import mailbox_spec
 from deftmail.jmap import Address, MailAccount, OutgoingMessage, SendRefused, new_message_id
 
-HOOK_SENTENCE = "You have reached your limit for today"
 EVENT_PATIENCE = 20.0  # seconds
 RULE = """require ["fileinto"];
 if header :contains "Subject" "invoice" {
@@ -151,14 +149,6 @@ def mail_sent_by_jmap_arrives_and_is_filed(engine: MailEngine, world: SendingWor
     _send(world, alice.address, bob.address, "by jmap")
     _waits_for(world, bob.address, "by jmap")
     assert world.subjects(alice.address)["sent"] == ["by jmap"], "no copy in Sent"
-
-
-def mail_by_jmap_for_nobody_is_not_lost(engine: MailEngine, world: SendingWorld) -> None:
-    alice = world.person()
-    nobody = f"nobody@{domain_of(alice.address)}"
-    refusal_of(SendRefused, lambda: _send(world, alice.address, nobody, "lost"), "mail for nobody was sent")
-    seen = world.subjects(alice.address)
-    assert (seen["sent"], seen["drafts"]) == ([], ["lost"]), f"{seen}"
 
 
 def mail_submitted_by_a_mail_program_arrives(engine: MailEngine, world: SendingWorld) -> None:
@@ -317,29 +307,6 @@ def sieve_rule_files_mail(engine: MailEngine, world: SendingWorld) -> None:
     assert seen["inbox"] == ["lunch"], f"{seen}"
 
 
-def hook_refusal_reaches_a_mail_program(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
-    with world.hook(alice.address, 550, "5.7.1", HOOK_SENTENCE) as listener:
-        refused = refusal_of(DeliveryRefused, lambda: _submit(world, alice, bob.address, "over"), "no hook was asked")
-        assert listener.bodies, f"the server did not reach the hook at {listener.url} (--listen): {refused}"
-        assert HOOK_SENTENCE in str(refused), f"{refused}"
-        assert not refused.temporary
-        _submit(world, bob, alice.address, "not asked")
-    _waits_for(world, alice.address, "not asked")
-
-
-def hook_refusal_reaches_the_webmail(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
-    with world.hook(alice.address, 550, "5.7.1", HOOK_SENTENCE) as listener:
-        sending = partial(_send, world, alice.address, bob.address, "over")
-        refused = refusal_of(SendRefused, sending, "the hook was not asked")
-        assert listener.bodies, f"the server did not reach the hook at {listener.url} (--listen): {refused}"
-        assert HOOK_SENTENCE in refused.sentence, f"{refused.sentence!r}: {refused}"
-    seen = world.subjects(alice.address)
-    assert not seen["sent"], "what was refused lies in Sent"
-    assert seen["drafts"] == ["over"], "what was refused is lost"
-
-
 def delivery_is_told_of_a_local_recipient(engine: MailEngine, world: SendingWorld) -> None:
     alice, bob = _pair(world)
     with world.events() as listener:
@@ -368,7 +335,6 @@ def delivery_is_told_of_a_remote_recipient(engine: MailEngine, world: SendingWor
 
 CASES = (
     mail_sent_by_jmap_arrives_and_is_filed,
-    mail_by_jmap_for_nobody_is_not_lost,
     mail_submitted_by_a_mail_program_arrives,
     wrong_password_neither_signs_in_nor_sends,
     hash_is_not_the_password,
@@ -386,8 +352,6 @@ CASES = (
     alias_domain_means_the_same,
     group_hands_its_mail_to_its_members,
     sieve_rule_files_mail,
-    hook_refusal_reaches_a_mail_program,
-    hook_refusal_reaches_the_webmail,
     delivery_is_told_of_a_local_recipient,
     delivery_is_told_of_a_remote_recipient,
 )

@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 import redis
 from django import forms
+from django.contrib import messages
 
-from deftmail.jmap import Email, SendRefused, SendUnknown
+from deftmail.jmap import Email, SendRefused, SendUnknown, Sent
 from deftmail.kit import ratelimit
 from deftmail.sending import counters
 from deftmail.sending.decisions import Code
@@ -219,6 +220,21 @@ def test_an_answer_that_is_lost_may_be_sent_again(desk: Desk, monkeypatch: pytes
     page = post(desk, message_id="same@acme.test").content.decode()
     assert "Send again" in page
     assert 'value="same@acme.test"' in page
+
+
+@pytest.mark.parametrize("headers", [{"HX-Request": "true"}, {}], ids=["script", "plain"])
+def test_who_was_refused_among_others_is_told_where_it_says_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    refused = {"nobody@acme.test": "Mailbox does not exist.", "odd@acme.test": ""}
+    monkeypatch.setattr(type(desk.mail.account), "send", lambda *_a, **_k: Sent("M1", "T1", "1@x", refused=refused))
+    fields = {"to": "mei@north.example", "subject": "s", "text": "t", "do": "send"}
+    request = desk.request("post", "/mail/compose", fields, **headers)
+    answer = desk.call(compose.compose, request)
+    assert answer.status_code == (200 if headers else 303)
+    [said] = messages.get_messages(request)
+    assert "Sent, but not to nobody@acme.test (Mailbox does not exist); odd@acme.test:" in said.message
+    assert said.level == messages.ERROR, "it stays until it is read"
 
 
 def test_nothing_of_a_refusal_without_words_is_left_unsaid() -> None:

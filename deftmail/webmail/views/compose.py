@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from deftmail.jmap import Sent
 from deftmail.jmap.errors import InvalidMessage, OverQuota, SendRefused, SendUnknown
 from deftmail.jmap.errors import TooLarge as JmapTooLarge
 from deftmail.kit.errors import Invalid, NotFound
@@ -36,8 +38,12 @@ def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
         return _save_and_leave(request, mail, form, attached)
     if form.is_valid():
         message = composing.outgoing(mail, form, attached, complete=True)
-        if message is not None and _send(request, mail, form, message):
-            toast(request, _("Message sent"), kind="success")
+        sent = _send(request, mail, form, message) if message is not None else None
+        if sent is not None:
+            if sent.refused:
+                toast(request, not_taken(sent.refused), kind="error")
+            else:
+                toast(request, _("Message sent"), kind="success")
             if not is_fragment(request):
                 return redirect(request, where_to(request))
             response = HttpResponse("")
@@ -46,7 +52,7 @@ def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
     return _show(request, mail, form, attached, status=422)
 
 
-def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> bool:
+def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> Sent | None:
     """Hand the message over. A refusal stays on the form and the draft in its folder; nothing typed is lost."""
     data = form.cleaned_data
     if why := sending.why_not(mail, (*message.to, *message.cc, *message.bcc)):
@@ -56,7 +62,7 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         form.add_error(
             None, _("Not sent: %(why)s") % {"why": why.rstrip(".") + "."} + " " + _("Your message is kept in Drafts.")
         )
-        return False
+        return None
     try:
         with sendonce.alone(message.message_id):
             sent = mail.account.send(
@@ -87,13 +93,21 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         form.add_error(None, str(TooLarge.message))
     else:
         if same:
-            return True
+            return sent
         # Back to the form after sending, and something else written: a second letter, not a second click.
         _change(form, message_id=composing.fresh_id(mail), draft_id="")
         form.add_error(
             None, _("What was written here before has been sent. Press Send once more to send this as a new message.")
         )
-    return False
+    return None
+
+
+def not_taken(refused: Mapping[str, str]) -> str:
+    """Whom a message that is in Sent did not go to, and why: nobody else will tell, no bounce comes."""
+    who = "; ".join(f"{to} ({why.rstrip('.')})" if why else to for to, why in refused.items())
+    return _("Sent, but not to %(who)s: the mail server did not accept it for them. The message is in Sent.") % {
+        "who": who
+    }
 
 
 def refused(error: SendRefused) -> str:

@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 from deftmail.engine.drivers.stalwart.fake.ids import encode
+from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused
 from deftmail.jmap.testing import FakeJmap
 
 if TYPE_CHECKING:
@@ -136,8 +137,17 @@ class StalwartMailbox(FakeJmap):
 
     # sending
 
-    def _emailsubmission_get(self, arguments: Object, _: dict[str, str]) -> Answer:
-        return self._get("EmailSubmission/get", self.submissions, arguments)
+    def _emailsubmission_get(self, arguments: Object, created: dict[str, str]) -> Answer:
+        ids = arguments.get("ids")
+        if any(id_[1:] not in created for id_ in ids or () if id_.startswith("#")):
+            raise MethodRefused("invalidResultReference")
+        found = None if ids is None else [created[id_[1:]] if id_.startswith("#") else id_ for id_ in ids]
+        return self._get("EmailSubmission/get", self.submissions, {**arguments, "ids": found})
+
+    def _emailsubmission_query(self, arguments: Object, _: dict[str, str]) -> Answer:
+        wanted = arguments["filter"]["emailIds"]
+        ids = [id_ for id_, one in reversed(self.submissions.items()) if one["emailId"] in wanted]
+        return [("EmailSubmission/query", {"queryState": "n", "position": 0, "ids": ids[: arguments["limit"]]})]
 
     def _emailsubmission_set(self, arguments: Object, created_ids: dict[str, str]) -> Answer:
         created: Object = {}
