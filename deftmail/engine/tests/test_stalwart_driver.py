@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import bcrypt
 import httpx2
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from deftmail.engine.drivers.stalwart import objects
 from deftmail.engine.drivers.stalwart.driver import StalwartEngine
+from deftmail.engine.drivers.stalwart.fake.mail import Refusal
 from deftmail.engine.drivers.stalwart.fake.server import FakeStalwart
 from deftmail.engine.drivers.stalwart.fake.world import engine_on
 from deftmail.engine.drivers.stalwart.wire import Management
@@ -134,6 +136,42 @@ def test_what_was_made_by_hand_becomes_ours_with_its_mail(fake: FakeStalwart, en
     assert fake.account(f"a@{NAME}")["id"] == account_id
     assert fake.account(f"a@{NAME}")["quotas"]["maxEmails"] == 7, "a quota of another kind is somebody else's"
     assert len(fake.mailbox(account_id).emails) == 1
+
+
+def test_app_passwords_outlive_a_password_that_an_account_did_not_have(
+    fake: FakeStalwart, engine: StalwartEngine
+) -> None:
+    admin = _admin(fake)
+    id_ = admin.set("Account", create={"a": {"@type": "User", "name": "a", "domainId": "c"}}).created["a"]["id"]
+    made = [
+        admin.set("AppPassword", create={"p": {"description": label}}, account_id=id_).created["p"]
+        for label in ("phone", "laptop")
+    ]
+    [overwritten] = admin.set("Account", update={id_: {"credentials/0/secret": "a long password"}}).not_updated.values()
+    assert overwritten["type"] == "invalidPatch", "the first credential is an app password"
+    spec = mailbox_spec(f"a@{NAME}")
+    for applied in (
+        spec,
+        replace(spec, password_hash=SecretStr(bcrypt.hashpw(b"new one", bcrypt.gensalt(4)).decode())),
+    ):
+        engine.apply_mailbox(applied)
+        assert all(fake.signs_in(spec.address, one["secret"]) for one in made)
+    assert fake.signs_in(spec.address, "new one")
+    engine.revoke_app_password(spec.address, spec.id, made[0]["id"])
+    engine.apply_mailbox(spec)  # the password is in another place now
+    assert not fake.signs_in(spec.address, made[0]["secret"])
+    assert fake.signs_in(spec.address, made[1]["secret"])
+    assert not fake.signs_in(spec.address, "new one")
+
+
+def test_a_quota_of_nothing_leaves_room_for_the_script(fake: FakeStalwart, engine: StalwartEngine) -> None:
+    spec = mailbox_spec(f"a@{NAME}", quota_mb=0)
+    engine.apply_mailbox(spec)
+    engine.apply_mailbox(spec)
+    [found] = engine.list_mailboxes(NAME)
+    assert found.quota_mb == 0
+    with pytest.raises(Refusal, match="over quota"):
+        fake.mailbox(fake.account(spec.address)["id"]).deliver(b"Subject: large\r\n\r\n" + b"x" * objects.SCRIPT_ROOM)
 
 
 def test_an_address_of_another_object_is_refused_for_good(fake: FakeStalwart, engine: StalwartEngine) -> None:
@@ -361,7 +399,9 @@ def test_app_passwords_run_out(fake: FakeStalwart, engine: StalwartEngine) -> No
     engine.apply_mailbox(spec)
     for _ in range(5):
         engine.issue_app_password(spec.address, spec.id, "phone")
-    with pytest.raises(EngineBusy):
+    with pytest.raises(EngineRefused) as caught:
         engine.issue_app_password(spec.address, spec.id, "phone")
+    assert caught.value.permanent, "no attempt of ours makes room"
+    assert "as many app passwords as it may have" in str(caught.value.reason)
     with pytest.raises(EngineRefused):
         engine.issue_app_password(spec.address, uuid4(), "phone")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deftmail.engine.conformance.listener import Listener
-from deftmail.engine.drivers.stalwart import setup, wire
+from deftmail.engine.drivers.stalwart import objects, setup, wire
 from deftmail.engine.drivers.stalwart.driver import StalwartEngine
 from deftmail.engine.drivers.stalwart.fake import expressions, fields
 from deftmail.engine.drivers.stalwart.fake.mail import Refusal
@@ -174,7 +174,7 @@ def test_the_fake_refuses_what_was_read_before_another_wrote(fake: FakeStalwart,
 def test_a_mailbox_that_is_full_keeps_mail_waiting_in_the_queue(fake: FakeStalwart, engine: StalwartEngine) -> None:
     spec = mailbox_spec(BOX, id=engine.list_mailboxes(NAME)[0].id, quota_mb=0)
     engine.apply_mailbox(spec)
-    fake.smtp_receive("x@outside.test", [BOX], MESSAGE)  # taken all the same
+    fake.smtp_receive("x@outside.test", [BOX], MESSAGE + b"x" * objects.SCRIPT_ROOM)  # taken all the same
     [queued] = fake.registry.objects["QueuedMessage"].values()
     status = queued["recipients"][BOX]["status"]
     assert (status["@type"], status["responseMessage"]) == ("TemporaryFailure", "Mailbox over quota.")

@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 import httpx2
+from django.utils.translation import gettext_lazy as _
 from pydantic import SecretStr
 
 from deftmail.engine.drivers.stalwart import groups, objects
@@ -39,6 +40,7 @@ from deftmail.kit.conf import conf
 
 ID_TTL = 120.0  # seconds an address's account id is believed; ids are never given again, so an old one opens nothing
 MAX_IDS = 10_000
+TOO_MANY_APP_PASSWORDS = _("This mailbox has as many app passwords as it may have. Remove one that is not used.")
 ROUNDS = 3  # looks at mailboxes that another worker makes or removes at this moment
 
 
@@ -284,6 +286,10 @@ class StalwartEngine:
         made = answer.created.get("p", {})
         secret, id_ = made.get("secret"), made.get("id")
         if not isinstance(secret, str) or not isinstance(id_, str):
+            if answer.not_created.get("p", {}).get("type") == "overQuota":
+                raise EngineRefused(
+                    f"{address} has as many app passwords as it may have", reason=TOO_MANY_APP_PASSWORDS
+                )
             raise set_error(answer.not_created.get("p"), f"app password of {address}")
         expires = made.get("expiresAt")
         return AppPassword(id_, SecretStr(secret), datetime.fromisoformat(expires) if expires else None)

@@ -22,6 +22,7 @@ from deftmail.engine.names import checked_password_hash, domain_of, public_key_f
 from deftmail.engine.port import DkimKeySpec, FoundKey, FoundMailbox, MailboxSpec, MailboxState
 
 MIB = 1024 * 1024
+SCRIPT_ROOM = 128 * 1024  # bytes, for Sieve scripts: Stalwart takes them of up to 100 KiB
 MARK = "deftmail:"  # before a row's id in a description
 MARK_ALIAS = "deftmail-"  # before a row's id in an alias
 SEND, SIGN_IN = "emailSend", "authenticate"
@@ -41,6 +42,7 @@ ACCOUNT_PROPERTIES = (
     "usedDiskQuota",
     "aliases",
     "permissions",
+    "credentials",
 )
 
 Object = dict[str, Any]
@@ -130,8 +132,9 @@ def found_state(account: Object, domain_enabled: bool) -> MailboxState:
 
 
 def _quota(quota_mb: int | None) -> int:
-    """Bytes as Stalwart counts them, where 0 means no limit; a quota of nothing at all is one byte."""
-    return 0 if quota_mb is None else max(quota_mb * MIB, 1)
+    """Bytes as Stalwart counts them, where 0 means no limit. A quota of nothing at all leaves room for the scripts: a
+    mailbox that cannot hold ours would never be ready."""
+    return 0 if quota_mb is None else max(quota_mb * MIB, SCRIPT_ROOM)
 
 
 def alias_objects(spec: MailboxSpec, domain_ids: Mapping[str, str]) -> Object:
@@ -170,12 +173,23 @@ def new_account(spec: MailboxSpec, domain_ids: Mapping[str, str], domain_enabled
 def account_patch(spec: MailboxSpec, now: Object, domain_ids: Mapping[str, str], domain_enabled: bool) -> Object:
     """What makes an existing account as the spec says. Never `credentials` whole: that would drop app passwords."""
     return {
-        "credentials/0/secret": _hash(spec),
+        **password_patch(_hash(spec), now),
         "description": spec.display_name or None,
         "quotas/maxDiskQuota": _quota(spec.quota_mb),
         "aliases": alias_objects(spec, domain_ids),
         "permissions": merged_permissions(now.get("permissions"), effective(spec.state, domain_enabled)),
     }
+
+
+def password_patch(secret: str, now: Object) -> Object:
+    """The password in its place among the account's credentials: app passwords and keys are in the same list, and
+    before it where the account had no password when they were made. Of several passwords the first one counts."""
+    held = now.get("credentials")
+    places: dict[str, Object] = held if isinstance(held, dict) else {}
+    own = [int(place) for place, one in places.items() if place.isdigit() and one.get("@type") == "Password"]
+    if own or not places:
+        return {f"credentials/{min(own, default=0)}/secret": secret}
+    return {f"credentials/{len(places)}": {"@type": "Password", "secret": secret}}
 
 
 def _hash(spec: MailboxSpec) -> str:

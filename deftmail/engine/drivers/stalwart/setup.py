@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from deftmail.engine.drivers.stalwart.objects import password_patch
 from deftmail.engine.drivers.stalwart.wanted import (
     API_KEYS,
     APP_PASSWORDS,
@@ -196,14 +197,13 @@ def _identity(found: Found, wanted: Wanted, ids: dict[str, str]) -> Iterator[Ste
     ids["account"] = str(found.account["id"])
     change: Object = {}
     if found.account.get("description") != description:
-        # Only this one secret: replacing the credentials as a whole would drop the keys.
-        change |= {"description": description, "credentials/0/secret": secret}
+        change |= {"description": description, **password_patch(secret, found.account)}
     if found.account.get("roles", {}).get("@type") != "Admin":
         change["roles"] = {"@type": "Admin"}
     if found.account.get("permissions", {"@type": "Inherit"}).get("@type") != "Inherit":
         change["permissions"] = {"@type": "Inherit"}
     if change:
-        told = ", ".join("password" if name == "credentials/0/secret" else name for name in change)
+        told = ", ".join("password" if name.startswith("credentials/") else name for name in change)
         yield Step(f"service account {SERVICE_NAME}: {told}", "Account", update=(ids["account"], change))
 
 

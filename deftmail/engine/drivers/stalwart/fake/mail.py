@@ -259,6 +259,9 @@ class StalwartMailbox(FakeJmap):
                 if "blobId" in new and not self.server.may_use_blob(new["blobId"], self.account_id):
                     refused = {key: {"type": "blobNotFound", "notFound": [new["blobId"]]}}
                     return self._set_answer("SieveScript/set", notCreated=refused)
+                if "blobId" in new and 0 < self.limit() < self.used() + len(self.blobs[new["blobId"]]):
+                    # Not seen on a real server, which may count scripts or not.
+                    return self._set_answer("SieveScript/set", notCreated={key: {"type": "overQuota"}})
         answers = super()._sievescript_set(arguments, created)
         for made in (answers[0][1].get("created") or {}).values():
             script = self.scripts[made["id"]]

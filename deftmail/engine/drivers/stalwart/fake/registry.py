@@ -10,19 +10,15 @@ from functools import partial
 from typing import Any
 
 from deftmail.engine.drivers.stalwart.fake import expressions
+from deftmail.engine.drivers.stalwart.fake.credentials import SECONDARY, check_credentials, remove, secondary
 from deftmail.engine.drivers.stalwart.fake.fields import check_new, check_patch
 from deftmail.engine.drivers.stalwart.fake.ids import decode, encode
 from deftmail.engine.drivers.stalwart.fake.keys import automatic_keys, check_key
 from deftmail.engine.drivers.stalwart.fake.mail import now
 from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused, SetRefused, patched, resolved
-from deftmail.engine.drivers.stalwart.fake.shapes import CREDENTIAL, GROUP, KINDS, SINGLETONS, USER, Kind
+from deftmail.engine.drivers.stalwart.fake.shapes import GROUP, KINDS, SINGLETONS, USER, Kind
 
 Object = dict[str, Any]
-HASHES = re.compile(
-    r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}\Z|\$argon2(id|i|d)\$v=\d+\$|\$pbkdf2-sha(256|512)\$i=\d+|\$(1|5|6|scrypt)\$"
-    r"|\{(SHA|SSHA|SHA256|SSHA256|SHA512|SSHA512|MD5)\}"
-)
-"""What is taken for a hash; everything else is a plain password."""
 RESERVED_TOPS = {"test", "localhost", "local", "internal", "lan", "home", "corp", "intranet", "private", "localdomain"}
 REFUSED_TOPS = {"example", "invalid"}  # not on the public suffix list
 FIRST_LONG_ID = decode("jp9tt17waeaa")
@@ -184,6 +180,9 @@ class Registry:
         id_ = self._new_id(kind, KINDS[kind], account_id)
         one |= {"id": id_, "createdAt": now()}
         self._store(kind, account_id)[id_] = one
+        if KINDS[kind].owned:
+            held = self.objects["Account"][account_id]["credentials"]
+            held[str(len(held))] = {**one, "@type": kind, "credentialId": id_}
         self._wrote(kind, id_, one)
         return id_
 
@@ -227,10 +226,13 @@ class Registry:
         self._check(kind, id_, one)
         store[id_] = one
         self._wrote(kind, id_, one)
-        if kind == "Account" and "credentials" in patch:
-            # The whole list was replaced, and with it what else could sign in.
-            for owned in ("AppPassword", "ApiKey"):
-                self.owned.pop((owned, id_), None)
+        if kind == "Account":
+            # What is not in the list of credentials any more cannot sign in any more.
+            kept = {credential.get("credentialId") for credential in secondary(one)}
+            for owned in SECONDARY:
+                held = self.owned.get((owned, id_), {})
+                for gone in set(held) - kept:
+                    del held[gone]
 
     def destroy(self, kind: str, id_: str, account_id: str = "") -> None:
         """Take an object away. Raises SetRefused, also while others point to it."""
@@ -242,9 +244,11 @@ class Registry:
         if linked:
             raise SetRefused("objectIsLinked", objectId={"object": kind, "id": id_}, linkedObjects=linked)
         del store[id_]
+        if KINDS[kind].owned:
+            remove(self.objects["Account"][account_id], kind, id_)
         self._wrote(kind, id_, None)
         if kind == "Account":
-            for owned in ("AppPassword", "ApiKey"):
+            for owned in SECONDARY:
                 self.owned.pop((owned, id_), None)
             self.on_destroyed(id_)
 
@@ -285,7 +289,7 @@ class Registry:
         elif kind in {"Account", "MailingList"}:
             self._check_addresses(kind, id_, one)
             if kind == "Account" and one["@type"] == "User":
-                self._check_credentials(id_, one)
+                check_credentials(one, self.objects["Account"].get(id_))
         elif kind == "DkimSignature" and not id_:
             self._check_domain_id(one["domainId"])
             check_key(one)
@@ -353,20 +357,6 @@ class Registry:
                 mine = [self.address(one), *self.alias_addresses(one)]
                 self._addresses_of[kind, id_] = mine
                 self._addresses |= dict.fromkeys(mine, (kind, id_))
-
-    def _check_credentials(self, id_: str, one: Object) -> None:
-        if not id_ and len(one["credentials"]) > 1:
-            raise SetRefused("invalidPatch", description="Only one password is allowed", properties=["credentials"])
-        for credential in one["credentials"].values():
-            for name, value in {"@type": "Password", "credentialId": "a", **CREDENTIAL}.items():
-                credential.setdefault(name, copy.deepcopy(value))
-            if credential["@type"] != "Password":
-                description = "Cannot modify server set property"
-                raise SetRefused("invalidPatch", description=description, properties=["credentials"])
-            secret = str(credential.get("secret", ""))
-            if not HASHES.match(secret) and len(secret) < 8:
-                description = "Password must be at least 8 characters long."
-                raise SetRefused("invalidProperties", description=description, properties=["secret"])
 
     # what is shown
 

@@ -15,11 +15,12 @@ from typing import Any
 import bcrypt
 import httpx2
 
+from deftmail.engine.drivers.stalwart.fake.credentials import HASHES
 from deftmail.engine.drivers.stalwart.fake.ids import encode
 from deftmail.engine.drivers.stalwart.fake.mail import Refusal, StalwartMailbox
 from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused
 from deftmail.engine.drivers.stalwart.fake.queue import Queue
-from deftmail.engine.drivers.stalwart.fake.registry import HASHES, Registry
+from deftmail.engine.drivers.stalwart.fake.registry import Registry
 from deftmail.engine.drivers.stalwart.fake.shapes import KINDS, SINGLETONS
 
 Object = dict[str, Any]
@@ -181,6 +182,8 @@ class FakeStalwart:
 
     def _password_fits(self, account_id: str, one: Object, password: str) -> bool:
         for credential in one.get("credentials", {}).values():
+            if credential["@type"] != "Password":
+                continue
             secret = credential["secret"]
             if not HASHES.match(secret):
                 if secret == password:  # not known as a hash: it is the password itself
