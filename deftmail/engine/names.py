@@ -32,6 +32,21 @@ def checked_domain(name: str) -> str:
     raise EngineRefused(f"not a domain name: {name[:80]!r}")
 
 
+def a_labels(name: str) -> str:
+    """A domain as an engine tells it, or an address, with its domain in A-labels, as we compare them: an engine may
+    keep U-labels. What is no domain stays as it is."""
+    local, at, domain = name.rpartition("@")
+    try:
+        return name if name.isascii() else local + at + parse_domain(domain).ascii
+    except DomainError:
+        return name
+
+
+def u_labels(name: str) -> str:
+    """A checked domain as people write it."""
+    return parse_domain(name).unicode
+
+
 def checked_address(address: str) -> str:
     """`address` itself when it is one that we give out: lower case, domain in A-labels. Raises EngineRefused."""
     try:

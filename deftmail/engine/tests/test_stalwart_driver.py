@@ -21,7 +21,7 @@ from deftmail.engine.drivers.stalwart.fake.server import FakeStalwart
 from deftmail.engine.drivers.stalwart.fake.world import engine_on
 from deftmail.engine.drivers.stalwart.wire import Management
 from deftmail.engine.errors import EngineAuthFailed, EngineBusy, EngineError, EngineRefused, EngineUnavailable
-from deftmail.engine.port import DkimKeySpec, MailboxState
+from deftmail.engine.port import DkimKeySpec, GroupSpec, MailboxState
 from deftmail.engine.specimens import dkim_key, domain_spec, mailbox_spec
 
 NAME = "acme.test"
@@ -172,6 +172,32 @@ def test_a_quota_of_nothing_leaves_room_for_the_script(fake: FakeStalwart, engin
     assert found.quota_mb == 0
     with pytest.raises(Refusal, match="over quota"):
         fake.mailbox(fake.account(spec.address)["id"]).deliver(b"Subject: large\r\n\r\n" + b"x" * objects.SCRIPT_ROOM)
+
+
+@pytest.mark.parametrize("u_labels", [False, True])
+def test_an_international_name_is_found_in_whichever_form_it_is_kept(
+    fake: FakeStalwart, engine: StalwartEngine, u_labels: bool
+) -> None:
+    fake.registry.u_labels = u_labels
+    domain = domain_spec("xn--bcher-kva.test")
+    box = mailbox_spec(f"a@{domain.name}")
+    group = GroupSpec(uuid4(), f"team@{domain.name}", (box.address,), "Team")
+    for _ in range(2):
+        engine.apply_domain(domain)
+        engine.apply_mailbox(box)
+        engine.apply_group(group)
+    kept = {one["name"] for one in fake.registry.objects["Domain"].values()}
+    assert ("b\u00fccher.test" in kept) is u_labels
+    assert [(found.name, found.id) for found in engine.list_domains() if found.id == domain.id] == [
+        (domain.name, domain.id)
+    ]
+    assert [(found.address, found.id) for found in engine.list_mailboxes(domain.name)] == [(box.address, box.id)]
+    assert set(engine.usage([box.address])) == {box.address}
+    engine.remove_group(group.address, group.id)
+    assert not fake.registry.objects["MailingList"]
+    engine.remove_mailbox(box.address, box.id)
+    engine.remove_domain(domain.name, domain.id)
+    assert domain.name not in {found.name for found in engine.list_domains()}
 
 
 def test_an_address_of_another_object_is_refused_for_good(fake: FakeStalwart, engine: StalwartEngine) -> None:

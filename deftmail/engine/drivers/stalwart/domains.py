@@ -9,6 +9,7 @@ from uuid import UUID
 from deftmail.engine.drivers.stalwart import objects
 from deftmail.engine.drivers.stalwart.wire import Call, Management, Object, set_error
 from deftmail.engine.errors import EngineBusy
+from deftmail.engine.names import a_labels, u_labels
 from deftmail.engine.port import DkimKeySpec, DomainSpec, FoundDomain, FoundKey
 
 PROPERTIES = ("id", "name", "aliases", "description", "isEnabled", "catchAllAddress", "dkimManagement")
@@ -28,7 +29,7 @@ class HeldDomain:
 
 def _held(domain: Object) -> HeldDomain:
     return HeldDomain(
-        str(domain["id"]), str(domain["name"]), objects.marked(domain.get("description")),
+        str(domain["id"]), a_labels(str(domain["name"])), objects.marked(domain.get("description")),
         domain.get("isEnabled") is not False,
     )  # fmt: skip
 
@@ -152,14 +153,17 @@ class Domains:
 
     def held_many(self, names: Iterable[str]) -> dict[str, HeldDomain]:
         """Those of `names` that the engine holds, by name."""
-        wanted = sorted(set(names))
-        queries: list[Call] = [("x:Domain/query", {"filter": {"name": name}}) for name in wanted]
+        wanted = set(names)
+        # The filter wants the name as it is stored, and which form of an international one that is, is the server's.
+        forms = sorted(wanted | {u_labels(name) for name in wanted if "xn--" in name})
+        queries: list[Call] = [("x:Domain/query", {"filter": {"name": name}}) for name in forms]
         if len(queries) == 1:
-            found = self._management.find("Domain", {"name": wanted[0]})
+            found = self._management.find("Domain", {"name": forms[0]})
         else:
             ids = [id_ for answer in self._management.ask(queries) for id_ in answer.get("ids") or ()]
             found = self._management.get("Domain", list(dict.fromkeys(ids)), PROPERTIES)
-        return {str(domain["name"]): _held(domain) for domain in found if domain.get("name") in wanted}
+        held = [_held(domain) for domain in found]
+        return {domain.name: domain for domain in held if domain.name in wanted}
 
     def list(self) -> list[FoundDomain]:
         """Every domain with its keys. Complete, or it raises."""

@@ -192,7 +192,7 @@ class StalwartEngine:
             spec, account = waiting[spec_id], found.get(account_id)
             if account is None:
                 continue  # gone since it was named: made in the next round
-            if account.get("emailAddress") != spec.address or account.get("@type") != "User":
+            if objects.address_of(account) != spec.address or account.get("@type") != "User":
                 outcomes[spec_id] = EngineRefused(f"{spec.address} or one of its aliases belongs to another object")
             elif objects.account_id_of_row(account) in {None, spec.id}:
                 # Without a row's id it was made by hand: it becomes ours, with what is in it.
@@ -349,7 +349,7 @@ class StalwartEngine:
         ids = [id_ for answer in self.management.ask(calls) for id_ in answer.get("ids") or ()]
         wanted = set(addresses)
         accounts = self.management.get("Account", list(dict.fromkeys(ids)), objects.ACCOUNT_PROPERTIES)
-        return [one for one in accounts if one.get("emailAddress") in wanted and one.get("@type") == "User"]
+        return [one for one in accounts if objects.address_of(one) in wanted and one.get("@type") == "User"]
 
     def _find(self, address: str) -> Object | None:
         return next(iter(self._find_many([address])), None)

@@ -32,13 +32,13 @@ def remove(management: Management, address: str, group_id: UUID) -> None:
     """Take the list out, if it was made for this row; absent is success."""
     local = address.rpartition("@")[0]
     found = management.find("MailingList", {"text": local})
-    if all(one.get("emailAddress") != address for one in found):
+    if all(objects.address_of(one) != address for one in found):
         # The text filter is a search, not a key: absence is believed only of the whole list.
         found = management.get("MailingList", management.all_ids("MailingList"))
     ids = [
         str(one["id"])
         for one in found
-        if one.get("emailAddress") == address and objects.marked(one.get("description")) == group_id
+        if objects.address_of(one) == address and objects.marked(one.get("description")) == group_id
     ]
     answer = management.set("MailingList", destroy=ids)
     for id_ in ids:

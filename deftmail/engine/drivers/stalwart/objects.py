@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from deftmail.engine.errors import EngineRefused
-from deftmail.engine.names import checked_password_hash, domain_of, public_key_fingerprint
+from deftmail.engine.names import a_labels, checked_password_hash, domain_of, public_key_fingerprint
 from deftmail.engine.port import DkimKeySpec, FoundKey, FoundMailbox, MailboxSpec, MailboxState
 
 MIB = 1024 * 1024
@@ -198,13 +198,18 @@ def _hash(spec: MailboxSpec) -> str:
     return checked_password_hash(spec.password_hash.get_secret_value())
 
 
+def address_of(found: Object) -> str:
+    """The address of an account or a list, as we compare them."""
+    return a_labels(str(found.get("emailAddress", "")))
+
+
 def found_mailbox(account: Object, domain_enabled: bool) -> FoundMailbox:
     """A mailbox as the engine holds it."""
     quotas = account.get("quotas")
     limit = quotas.get("maxDiskQuota") if isinstance(quotas, dict) else None
     used = account.get("usedDiskQuota")
     return FoundMailbox(
-        address=str(account.get("emailAddress", "")),
+        address=address_of(account),
         id=account_id_of_row(account),
         quota_mb=limit // MIB if isinstance(limit, int) and limit > 0 else None,
         used_bytes=used if isinstance(used, int) else 0,

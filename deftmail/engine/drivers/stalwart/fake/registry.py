@@ -17,6 +17,7 @@ from deftmail.engine.drivers.stalwart.fake.keys import automatic_keys, check_key
 from deftmail.engine.drivers.stalwart.fake.mail import now
 from deftmail.engine.drivers.stalwart.fake.patches import MethodRefused, SetRefused, patched, resolved
 from deftmail.engine.drivers.stalwart.fake.shapes import GROUP, KINDS, SINGLETONS, USER, Kind
+from deftmail.mailproto.names import parse_domain
 
 Object = dict[str, Any]
 RESERVED_TOPS = {"test", "localhost", "local", "internal", "lan", "home", "corp", "intranet", "private", "localdomain"}
@@ -25,10 +26,14 @@ FIRST_LONG_ID = decode("jp9tt17waeaa")
 
 
 class Registry:
-    """All objects, by kind and id. `on_destroyed` is told of accounts that go."""
+    """All objects, by kind and id. `on_destroyed` is told of accounts that go.
+
+    u_labels: international names of domains are kept as people write them; which form 0.16 keeps we have not seen
+    """
 
     def __init__(self, *, page: int = 5000) -> None:
         self.page = page
+        self.u_labels = False
         self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
         self.owned: dict[tuple[str, str], dict[str, Object]] = {}  # (kind, account id): AppPassword, ApiKey
         self.singletons: dict[str, Object] = {name: copy.deepcopy(value) for name, value in SINGLETONS.items()}
@@ -299,10 +304,13 @@ class Registry:
 
     def _check_domain(self, id_: str, one: Object) -> None:
         one["name"] = str(one["name"]).lower()
+        if self.u_labels and "xn--" in one["name"]:
+            one["name"] = parse_domain(one["name"]).unicode
         names = [one["name"], *one["aliases"]]
         for name in names:
             top = name.rpartition(".")[2]
-            if not re.fullmatch(r"[a-z0-9.-]+", name) or top in REFUSED_TOPS or ("." not in name):
+            allowed = r"[\w.-]+" if self.u_labels else r"[a-z0-9.-]+"
+            if not re.fullmatch(allowed, name) or top in REFUSED_TOPS or ("." not in name):
                 raise SetRefused("invalidPatch", description="Invalid domain name", properties=["name"])
         for other_id, other in self.objects["Domain"].items():
             if other_id != id_ and {other["name"], *other["aliases"]} & set(names):
