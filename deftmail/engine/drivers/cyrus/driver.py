@@ -177,8 +177,9 @@ class CyrusEngine:
             found = None
         if found is None:
             admin.create(spec.address, wanted)
-        elif self._sessions and (spec.state is MailboxState.DISABLED or found.password not in {"", wanted.password}):
-            # Before the note is changed: where it fails, the next attempt finds it as it is now.
+        elif self._sessions and (spec.state is MailboxState.DISABLED or found.password != wanted.password):
+            # Before the note is changed: where it fails, the next attempt finds it as it is now. Also where nothing is
+            # known of the password (a mailbox of a release before this note): one sign-in too many, once.
             self._sessions.end(spec.address)
         if found is not None and found != wanted:
             # Also one made by hand, or by a worker that is between its two steps: it becomes ours, with its mail.
