@@ -241,7 +241,7 @@ def test_a_redis_that_lost_everything_is_filled_from_the_mirror(shop: Shop):
         assert shop.simulate(mailbox, 20) == {"allowed": 10, "refused": 10, "limit": 30, "used": 30}
         client.delete("snd:learning")  # the tests after this one
     shop.set_limits(recipients_per_mailbox_day=40, first_recipients_per_day=20)
-    assert shop.simulate(mailbox, 1)["limit"] == 20, "they were counted all the same"
+    assert shop.simulate(mailbox, 1)["limit"] == 20, "what the mirror knew of new ones counts on"
 
 
 def test_a_forward_is_charged_to_its_mailbox(shop: Shop):

@@ -160,7 +160,7 @@ def refill() -> int:
     twice at once: nothing is charged until it is done. Raises redis.RedisError and what PostgreSQL raises.
 
     The mirror knows hours. So the running hour's limit gets all of the last two hours as if used now: never over. It
-    does not know whom a mailbox has written to: for a day new recipients are learnt and counted, and stop nobody.
+    does not know whom a mailbox has written to: for a day recipients are learnt anew and none counts as new.
     """
     client = ratelimit.client()
     moment = time.time()

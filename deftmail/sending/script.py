@@ -7,7 +7,8 @@ Keys: `snd:m:<mailbox>` and `snd:d:<domain>` are hashes of `<code>:<number of th
 `snd:k:<mailbox>` the recipients it has written to (63-bit digests, which Redis packs densely), `snd:q:<queue id>` what
 a message was charged, `snd:open` messages whose arrival in the queue is not known yet, `snd:dirty` what the mirror has
 not seen, `snd:alive` there as long as this Redis has not lost its data, `snd:learning` for a day after it has: whom
-everybody has written to is forgotten then, so nobody is stopped for writing to new ones.
+everybody has written to is forgotten then, so nobody counts as new. (Counted and let through, they would fill the limit
+of the day that follows.)
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ local charging = ARGV[1] == 'charge'
 local cost = tonumber(ARGV[3])
 if charging and redis.call('EXISTS', KEYS[4]) == 1 then return {1} end
 local base = 6 + #limits
+local learning = redis.call('EXISTS', 'snd:learning') == 1
 local first, fresh = 0, {}
 if cost > 0 then
   local given = #ARGV - base
@@ -77,7 +79,7 @@ local writes, moved = {}, {}
 for l, limit in ipairs(limits) do
   local k, code, step, full, most = limit[1], limit[2], limit[3], limit[4], tonumber(ARGV[6 + l])
   local need = cost
-  if limit[5] then need = first end
+  if limit[5] then need = learning and 0 or first end
   local current = math.floor(now / step)
   local used, live = 0, {}
   for _, bucket in ipairs(held[k][code] or {}) do
@@ -95,8 +97,7 @@ for l, limit in ipairs(limits) do
   if live[1] then oldest = (live[1][1] + full + 1) * step end
   answer[#answer + 1] = used
   answer[#answer + 1] = oldest
-  if most >= 0 and need > 0 and used + need > most and not never
-     and not (limit[5] and redis.call('EXISTS', 'snd:learning') == 1) then
+  if most >= 0 and need > 0 and used + need > most and not never then
     if need > most then
       refused, frees, never = l, 0, true
     else

@@ -139,6 +139,19 @@ def test_recipients_without_a_name_count_as_new():
     assert script.read(counters.run(call), who, 4, "").limit == "first_day"
 
 
+def test_whom_it_wrote_to_while_everybody_is_learnt_again_fills_no_limit_of_the_next_day():
+    who, client = subject(first_day=5), ratelimit.client()
+    client.set(script.LEARNING, 1, ex=60)
+    try:
+        assert charge(who, 30).allowed
+        assert look(who)["first_day"].used == 0, "its person is warned of a limit that stops nobody"
+    finally:
+        client.delete(script.LEARNING)
+    assert charge(who, 5, start=100).allowed, "the day after stops him for the day before"
+    assert charge(who, 30).allowed, "they were not learnt"
+    assert charge(who, 1, start=200).limit == "first_day"
+
+
 def test_a_lowered_limit_holds_at_once_and_none_is_unlimited():
     who = subject()
     assert charge(who, 5000).allowed
