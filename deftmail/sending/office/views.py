@@ -37,7 +37,7 @@ CHOICES_AT_MOST = 200
 def cases(request: HttpRequest, operator: Operator) -> HttpResponseBase:
     """The queue, oldest first; decided cases on the second tab."""
     is_open = request.GET.get("state", "open") != "decided"
-    search = request.GET.get("q", "").strip()
+    search = _searched(request)
     note_reading(operator, "cases.listed", search)
     page = Paginator(system.cases(is_open=is_open, search=search), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
@@ -97,7 +97,7 @@ def refuse(request: HttpRequest, operator: Operator, case_id: UUID) -> HttpRespo
 @operator_view
 def companies(request: HttpRequest, operator: Operator) -> HttpResponseBase:
     """Every company, by name."""
-    search = request.GET.get("q", "").strip()
+    search = _searched(request)
     note_reading(operator, "companies.listed", search)
     page = Paginator(system.companies(search), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "office/companies.html", {"page": page, "search": search, "section": "companies"})
@@ -231,3 +231,7 @@ def _subjects(operator: Operator, company_id: UUID) -> list[tuple[str, str]]:
             *[(f"domain:{row.pk}", row.domain_unicode) for row in domains],
             *[(f"mailbox:{row.pk}", shown_address(row)) for row in boxes],
         ]
+
+
+def _searched(request: HttpRequest) -> str:
+    return request.GET.get("q", "").replace("\0", "").strip()[:320]  # PostgreSQL takes no NUL, and it is written down

@@ -105,6 +105,11 @@ class TestTheQueue:
             ("Operator opal@deftmail.example", "companies.listed", {"search": "acme"}),
         ]
 
+    def test_a_search_that_no_name_can_hold_finds_nothing(self, operator):
+        for page in ("companies", "cases"):
+            for word in ("%00", "a%00b", "%ff", "%F0%9F%98%80"):
+                assert operator.get(url(page) + f"?q={word}").status_code == 200, (page, word)
+
     def test_asks_the_database_no_more_for_many_cases(self, operator, django_assert_max_num_queries):
         for number in range(8):
             ask_for_more(actor=make_company(f"Company {number}").actor, text="More.", wanted=None)
