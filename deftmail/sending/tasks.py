@@ -54,8 +54,14 @@ def tell_who_is_near(timestamp: int = 0) -> None:
 
 
 @app.task(retry=MAIL_RETRY)
-def tell_of_limit_job(tenant_id: str, whose: str, pk: str, names: list[str], to: str) -> None:
-    """Mail `sending_near` to one address, with the figures of this moment; nothing about what was deleted."""
+def tell_of_limit_job(
+    tenant_id: str, names: list[str], to: str, whose: str = Whose.MAILBOX, pk: str = "", mailbox_id: str = ""
+) -> None:
+    """Mail `sending_near` to one address, with the figures of this moment; nothing about what was deleted.
+
+    mailbox_id: instead of `pk` in a job that waits since the release that told of mailboxes alone
+    """
+    pk = pk or mailbox_id
     with tenant_tx(tenant_id):
         company = Tenant.objects.filter(pk=tenant_id).first()
         mailbox = MailUser.objects.filter(tenant_id=tenant_id, pk=pk).first()

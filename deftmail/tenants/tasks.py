@@ -23,7 +23,7 @@ from deftmail.kit.conf import conf
 from deftmail.kit.jobs import MAIL_RETRY, enqueue
 from deftmail.kit.mail import send_mail_to
 from deftmail.kit.tenancy import tenant_tx
-from deftmail.tenants import hooks
+from deftmail.tenants import hooks, notices
 from deftmail.tenants.access import member_of
 from deftmail.tenants.actions.account import Purpose, link_token
 from deftmail.tenants.actions.signup import token_of
@@ -130,10 +130,17 @@ def send_address_mail(user_id: str, purpose: Purpose) -> None:
 
 
 @app.task(retry=MAIL_RETRY)
-def tell_person(tenant_id: str, user_id: str, mail: str, to: str) -> None:
-    """A notice about his own account, to one of his addresses (`notices.tell_person`)."""
+def tell_person(tenant_id: str, user_id: str, mail: str, to: str = "", also: str = "") -> None:
+    """A notice about his own account, to one of his addresses (`notices.tell_person`).
+
+    to: empty in a job that waits since the release in which one job told them all, `also` included
+    """
     user = User.objects.filter(pk=user_id, membership__tenant_id=UUID(tenant_id)).first()
     if user is None:
+        return
+    if not to:
+        with transaction.atomic():
+            notices.tell_person(UUID(tenant_id), user, mail, also=also)
         return
     context = {
         "name": user.get_short_name(),

@@ -121,6 +121,14 @@ class TestTheMail:
         assert "change your password now" in by_person["alice@acme.test"].body
         assert "request it on the page" in by_person[cast.owner.email].body
 
+    def test_a_job_of_an_earlier_release_is_sent_too(self, cast, alice, monkeypatch):
+        near = [Meter("mailbox_day", 850, 1000, now() + HOUR)]
+        monkeypatch.setattr(counters, "usage_of_mailboxes", lambda rows: {row.pk: near for row in rows})
+        tasks.tell_of_limit_job(
+            tenant_id=str(cast.acme.pk), mailbox_id=str(alice.pk), names=["mailbox_day"], to="alice@acme.test"
+        )
+        assert "850 of 1000 used" in mail.outbox[0].body
+
     def test_of_a_whole_domain_says_so(self, cast, alice, monkeypatch):
         monkeypatch.setattr(counters, "usage_of_domain", lambda _row: [Meter("domain_day", 4100, 5000, now() + HOUR)])
         with tenant_tx(cast.acme.pk):
@@ -137,7 +145,7 @@ class TestTheMail:
 
         monkeypatch.setattr(counters, "usage_of_mailboxes", away)
         with pytest.raises(OSError, match="counters"):
-            tasks.tell_of_limit_job(str(alice.tenant_id), "mailbox", str(alice.pk), ["mailbox_day"], alice.email)
+            tasks.tell_of_limit_job(str(alice.tenant_id), ["mailbox_day"], alice.email, pk=str(alice.pk))
         assert mail.outbox == []
 
     def test_of_a_deleted_mailbox_is_not_written(self, cast, alice):

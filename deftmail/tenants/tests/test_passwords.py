@@ -247,3 +247,11 @@ def test_a_second_try_of_a_mail_repeats_none_that_was_sent(cast, mailbox_people,
     assert len(refused) == 1
     assert len(mail.outbox) == 2
     assert len({message.to[0] for message in mail.outbox}) == 2
+
+
+@pytest.mark.django_db
+def test_a_notice_that_waits_since_an_earlier_release_reaches_every_address(cast):
+    waiting = {"tenant_id": str(cast.acme.pk), "user_id": str(cast.owner.user.pk), "mail": "email_changed"}
+    tasks.tell_person(**waiting, also="old@acme.example")
+    assert run_jobs(tasks.tell_person) == 2
+    assert {message.to[0] for message in mail.outbox} == {cast.owner.email, "old@acme.example"}
