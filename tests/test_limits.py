@@ -104,6 +104,13 @@ class Shop:
         return None
 
 
+def rcpt_anew(client: smtplib.SMTP, mailbox: str) -> tuple[int, bytes]:
+    """The answer to another message's recipient in the same session."""
+    client.rset()
+    client.mail(mailbox)
+    return client.rcpt(outside())
+
+
 def outside() -> str:
     """A made-up address of the outside world."""
     return f"r{secrets.token_hex(6)}@outside.example"
@@ -271,7 +278,15 @@ def test_a_vacation_answer_is_charged_to_its_mailbox_and_stops_with_it(shop: Sho
 def test_a_block_is_in_force_on_every_door_within_two_seconds_and_ends(shop: Shop):
     mailbox = shop.mailbox()
     assert shop.send(mailbox, outside())[0] == 250
-    with psycopg.connect(shop.world.env["DEFTMAIL_DATABASE_SYSTEM_URL"], autocommit=True) as connection:
+    target = outside()
+    MailAccount(engine().jmap_access(mailbox)).sieve_put(f'require "copy"; redirect :copy "{target}";')
+    with (
+        psycopg.connect(shop.world.env["DEFTMAIL_DATABASE_SYSTEM_URL"], autocommit=True) as connection,
+        shop.world.submission(mailbox, PASSWORD) as opened,
+        shop.world.outside() as server,
+    ):
+        assert opened.mail(mailbox)[0] == 250
+        assert opened.rcpt(outside())[0] == 250
         connection.execute(
             """INSERT INTO sending_blocks (id, tenant_id, mail_user_id, kind, source, reason, evidence, way_out,
                    created_by_name, lifted_by_name, lift_reason, starts_at, ends_at, created_at, updated_at)
@@ -280,13 +295,16 @@ def test_a_block_is_in_force_on_every_door_within_two_seconds_and_ends(shop: Sho
             [mailbox],
         )
         time.sleep(2)
-        code, sentence = shop.send(mailbox, outside())
-        assert code == 450
-        assert "Complaints came in. Receiving and reading go on" in sentence
+        for code, said in (shop.send(mailbox, outside()), opened.docmd("DATA"), rcpt_anew(opened, mailbox)):
+            assert code == 450
+            assert "Complaints came in. Receiving and reading go on" in str(said)
+        server.sendmail(target, [mailbox], letter(target, mailbox, "forward me").as_bytes())
+        until(lambda: shop.world.fetch(mailbox, PASSWORD, "forward me"), "it is received")
         refusal = shop.send_by_jmap(mailbox, outside(), outside())
         assert refusal is not None
         assert "Complaints came in" in refusal.sentence
         assert shop.simulate(mailbox, 2)["allowed"] == 0
+        assert shop.used(mailbox) == 1, "the forward left"
         connection.execute("UPDATE sending_blocks SET lifted_at = now() WHERE tenant_id = %s", [shop.company.tenant_id])
     time.sleep(2)
     assert shop.send(mailbox, outside())[0] == 250
