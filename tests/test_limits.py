@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import pytest
@@ -69,6 +70,13 @@ class Shop:
         assert row is not None
         with self.redis() as client:
             return sum(int(n) for field, n in client.hgetall(f"snd:m:{row[0]}").items() if field.startswith(b"d:"))
+
+    def ask(self, mailbox: str, *to: str) -> dict[str, Any]:
+        """The API's answer to who wants to know before he sends."""
+        with self.company.api as api:
+            (box,) = api.get("/mailboxes", params={"q": mailbox}).json()["items"]
+            said: dict[str, Any] = api.get(f"/mailboxes/{box['id']}/may-send", params={"to": to}).json()
+        return said
 
     def redis(self) -> redis.Redis:
         """The Redis of limits."""
@@ -184,6 +192,9 @@ def test_every_limit_that_is_configured_is_applied(shop: Shop, column: str, phra
     assert refusal is not None
     assert refusal.temporary
     assert refusal.sentence.startswith(f"Limit reached: {already + 5} of {already + 5}")
+    asked = shop.ask(mailbox, outside())
+    assert (asked["allowed"], asked["used"], asked["maximum"]) == (False, already + 5, already + 5)
+    assert asked["detail"] in sentence
 
 
 def test_many_recipients_cost_as_many_and_all_or_nothing(shop: Shop):
@@ -195,6 +206,15 @@ def test_many_recipients_cost_as_many_and_all_or_nothing(shop: Shop):
     assert (code, "Send it to fewer at once" in sentence) == (550, True)
     assert shop.used(mailbox) == 7
     assert shop.send(mailbox, *(outside() for _ in range(3)))[0] == 250
+
+
+def test_asking_over_the_api_charges_nothing(shop: Shop):
+    mailbox = shop.mailbox()
+    shop.set_limits(recipients_per_mailbox_day=3)
+    for _ in range(5):
+        assert shop.ask(mailbox, outside(), outside(), outside())["allowed"]
+    assert shop.used(mailbox) == 0
+    assert not shop.ask(mailbox, *(outside() for _ in range(4)))["allowed"]
 
 
 def test_those_of_ones_own_company_are_free(shop: Shop):

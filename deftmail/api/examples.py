@@ -100,6 +100,15 @@ ANSWERS: dict[str, Any] = {
     "create_mailbox": _mailbox(provisioning="pending", used_quota_mb=0, last_login_at=None),
     "get_mailbox": _mailbox(),
     "change_mailbox": _mailbox(status="disabled", provisioning="pending"),
+    "may_send": {
+        "allowed": False,
+        "detail": "Limit reached: 500 of 500 recipients in 24 hours for this mailbox used, this message needs 1. "
+        "Room again at 2 Mar 2026 15:00 UTC. See https://app.host.example/sending",
+        "limit": "mailbox_day",
+        "used": 500,
+        "maximum": 500,
+        "frees_at": "2026-03-02T15:00:00Z",
+    },
     "list_mailboxes": {"items": [_mailbox()], "next": "YW5uYUBhY21lLmV4YW1wbGU"},
 }
 

@@ -6,18 +6,29 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import Query, Router, Status
 from pydantic import Field
 
 from deftmail.api.auth import ApiKeyAuth, actor_of
 from deftmail.api.idempotency import idempotent
 from deftmail.api.operations import BODY, errors
 from deftmail.api.pagination import Cursor, Limit, page
-from deftmail.api.schemas import MailboxChange, MailboxIn, MailboxOut, MailboxPage, PasswordIn, Text
+from deftmail.api.schemas import (
+    MailboxChange,
+    MailboxIn,
+    MailboxOut,
+    MailboxPage,
+    MaySend,
+    PasswordIn,
+    Text,
+)
+from deftmail.kit.errors import Unavailable
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes import actions, selectors
 from deftmail.mailboxes.access import mailbox_for
 from deftmail.mailboxes.models import MailUser
+from deftmail.sending import counters
+from deftmail.tenants.addresses import canonical
 from deftmail.tenants.policies import Action
 
 router = Router(tags=["mailboxes"])
@@ -141,6 +152,38 @@ def set_mailbox_password(request: HttpRequest, mailbox_id: UUID, body: PasswordI
     """For mail programs and the web together; the person's open web sessions end."""
     actions.set_mailbox_password(actor=actor_of(request), mailbox_id=mailbox_id, password=body.password)
     return Status(204, None)
+
+
+@router.get(
+    "/{uuid:mailbox_id}/may-send",
+    response={200: MaySend, **errors(404, 422)},
+    auth=reads,
+    operation_id="may_send",
+    summary="May a message leave?",
+)
+def may_send(
+    request: HttpRequest,
+    mailbox_id: UUID,
+    to: Annotated[tuple[Text, ...], Query(max_length=100, description="A recipient; repeat it for each.")] = (),
+) -> MaySend:
+    """What the mail server would answer now to a message of this mailbox to these recipients. Charges nothing.
+
+    Without recipients: whether it may send at all.
+    """
+    actor = actor_of(request)
+    with tenant_tx(actor.tenant_id):
+        mailbox = mailbox_for(actor, mailbox_id)
+    decision = counters.peek(mailbox.email, [canonical(each, field="to") for each in to])
+    if decision.reason == counters.UNAVAILABLE.reason:
+        raise Unavailable
+    return MaySend(
+        allowed=decision.allowed,
+        detail=decision.sentence,
+        limit=decision.limit,
+        used=decision.used,
+        maximum=decision.maximum,
+        frees_at=decision.frees_at,
+    )
 
 
 @router.delete(

@@ -144,6 +144,17 @@ class PasswordIn(Strict):
     password: str = Field(max_length=1000, description="At most 72 bytes of UTF-8; weak and leaked ones are refused.")
 
 
+class MaySend(Schema):
+    """Whether a message may leave now."""
+
+    allowed: bool
+    detail: str = Field(description="Why not, in one sentence that says what to do; empty when allowed.")
+    limit: str = Field(description="The limit that refuses; empty where it is none of them, a block for example.")
+    used: int
+    maximum: int
+    frees_at: datetime | None = Field(description="When the limit has room; null where waiting does not help.")
+
+
 class MailboxPage(Schema):
     """A page of mailboxes, by address."""
 

@@ -23,6 +23,7 @@ ANSWERS: dict[str, Any] = {
     "create_mailbox": schemas.MailboxOut,
     "get_mailbox": schemas.MailboxOut,
     "change_mailbox": schemas.MailboxOut,
+    "may_send": schemas.MaySend,
     "list_mailboxes": schemas.MailboxPage,
 }
 BODIES: dict[str, Any] = {

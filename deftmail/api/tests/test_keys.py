@@ -38,6 +38,7 @@ NEEDS = {
     "create_mailbox": {"mailboxes:write"},
     "list_mailboxes": {"mailboxes:read", "mailboxes:write"},
     "get_mailbox": {"mailboxes:read", "mailboxes:write"},
+    "may_send": {"mailboxes:read", "mailboxes:write"},
     "change_mailbox": {"mailboxes:write"},
     "set_mailbox_password": {"mailboxes:write"},
     "delete_mailbox": {"mailboxes:write"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import reverse
@@ -13,6 +14,9 @@ from deftmail.kit import ratelimit
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox, reload
+from deftmail.sending import counters
+from deftmail.sending.decisions import Code
+from deftmail.sending.limits import Decision
 from deftmail.tenants.models import Tenant
 from deftmail.tenants.testing import audit_of, set_columns
 
@@ -258,3 +262,29 @@ def test_setting_passwords_has_a_limit_of_its_own_for_the_whole_company(call, ca
     assert stranger("POST", f"/mailboxes/{theirs.pk}/password", {"password": OTHER_PASSWORD}).status_code == 204
     page = cast.owner.client.post(reverse("mailboxes:password", args=[mailbox]), {"reset-password": GOOD_PASSWORD})
     assert page.status_code == 303
+
+
+def test_whether_a_message_may_leave_is_asked_in_the_spelling_of_the_doors(call, domain, monkeypatch):
+    asked = []
+
+    def peek(address, recipients):
+        asked.append((address, recipients))
+        return Decision(Code.LATER, "limit-mailbox_day", "Limit reached. See x", "mailbox_day", 50, 50, at)
+
+    at = datetime(2026, 3, 2, 15, tzinfo=UTC)
+    monkeypatch.setattr(counters, "peek", peek)
+    path = f"/mailboxes/{make_mailbox(domain, 'anna').pk}/may-send"
+    assert call("GET", path + "?to=Bob@B%C3%BCro.example&to=c@d.example").json() == {
+        "allowed": False,
+        "detail": "Limit reached. See x",
+        "limit": "mailbox_day",
+        "used": 50,
+        "maximum": 50,
+        "frees_at": "2026-03-02T15:00:00Z",
+    }
+    assert asked == [("anna@acme.example.com", ["bob@xn--bro-hoa.example", "c@d.example"])]
+    for query in ("?to=bob", "?to=%00@d.example", "?" + "&to=a@d.example" * 101):
+        assert call("GET", path + query).status_code == 422, query
+    assert len(asked) == 1
+    monkeypatch.setattr(counters, "peek", lambda *_: counters.UNAVAILABLE)
+    assert call("GET", path + "?to=c@d.example").status_code == 503
