@@ -83,6 +83,9 @@ class Start:
 class ComposeForm(forms.Form):
     """The composer. `rich` is set by the editor's script: without it the plain text is what counts."""
 
+    held_by_limits = False
+    """Its error is a limit's or a block's, and the page that explains them is linked."""
+
     to = forms.CharField(label=gettext_lazy("To"), required=False, max_length=20_000)
     cc = forms.CharField(label=gettext_lazy("Cc"), required=False, max_length=20_000)
     bcc = forms.CharField(label=gettext_lazy("Bcc"), required=False, max_length=20_000)

@@ -11,6 +11,7 @@ import pytest
 import redis
 from django import forms
 from django.contrib import messages
+from django.urls import reverse
 
 from deftmail.jmap import Email, SendRefused, SendUnknown, Sent
 from deftmail.kit import ratelimit
@@ -294,6 +295,7 @@ class TestALimit:
             "Not sent: 50 of 50 recipients in 24 hours for this mailbox are used. Room again at 2 Jan, 03:04." in page
         )
         assert "kept in Drafts" in page
+        assert f'href="{reverse("sending:door")}"' in page
         assert asked[0] == ("anna@acme.test", ["mei@north.example", "bo@north.example"])
         drafts = [each for each in desk.fake.emails.values() if "$draft" in each["keywords"]]
         assert len(drafts) == 1

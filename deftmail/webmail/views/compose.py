@@ -59,6 +59,7 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         # Answered here, before the engine tries: the words are whole, and the draft is where it can be found.
         draft = mail.account.save_draft(message, replaces=data["draft_id"] or None)
         _keep_draft(request, form, draft.id)
+        form.held_by_limits = True
         form.add_error(
             None, _("Not sent: %(why)s") % {"why": why.rstrip(".") + "."} + " " + _("Your message is kept in Drafts.")
         )
