@@ -12,6 +12,7 @@ FOLDER ACCOUNT`, the folder of process files and whose processes may ask (and ro
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import pwd
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 LISTEN_FD = 4  # where Cyrus' master puts the listening socket of a service (master/service.h)
@@ -35,6 +36,8 @@ SECOND_LOOK = 0.5
 """Seconds after which it looks again: a sign-in that was allowed a moment before may still be on its way."""
 GRACE = 5.0
 """Seconds a process has to leave after SIGTERM: in the middle of an answer to a slow reader it does not hear it."""
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Then nothing is known of a process. That is no answer, and the asker comes again; it is not "nobody is signed in"."""
 
 
 def end_sessions(folder: Path, user: str) -> int:
@@ -42,14 +45,17 @@ def end_sessions(folder: Path, user: str) -> int:
     ended: set[str] = set()
     for pause in (0.0, SECOND_LOOK):
         time.sleep(pause)
-        told = {entry.name: handle for entry in folder.iterdir() if (handle := _tell(entry, user)) is not None}
-        ended |= told.keys()
-        for handle in _left(told.values(), GRACE):
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-        _left(told.values(), GRACE)
-        for handle in told.values():
-            os.close(handle)
+        with ExitStack() as held:
+            told = {}
+            for entry in folder.iterdir():
+                if (handle := _tell(entry, user)) is not None:
+                    held.callback(os.close, handle)
+                    told[entry.name] = handle
+            ended |= told.keys()
+            for handle in _left(told.values(), GRACE):
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            _left(told.values(), GRACE)
     return len(ended)
 
 
@@ -68,16 +74,21 @@ def _tell(entry: Path, user: str) -> int | None:
 
 def _hold(entry: Path) -> tuple[int, list[str]] | None:
     """A handle of the process behind `entry` and what Cyrus writes of it: service, client, user, mailbox, command."""
-    try:
-        # Held before its file is read: a number that was given to another process since cannot be met.
-        handle = os.pidfd_open(int(entry.name))
-    except (ValueError, OverflowError, OSError):  # a file being written, a process that is gone
-        return None
-    with suppress(OSError):
-        # Killed processes leave their files behind, and their numbers come back.
-        if Path(f"/proc/{entry.name}/comm").read_text().strip() in PROGRAMS:
-            return handle, entry.read_text(errors="replace").rstrip("\n").split("\t")
-    os.close(handle)
+    with ExitStack() as closing:
+        try:
+            # Held before its file is read: a number that was given to another process since cannot be met.
+            handle = os.pidfd_open(int(entry.name))
+            closing.callback(os.close, handle)
+            # Killed processes leave their files behind, and their numbers come back.
+            if Path(f"/proc/{entry.name}/comm").read_text().strip() in PROGRAMS:
+                fields = entry.read_text(errors="replace").rstrip("\n").split("\t")
+                closing.pop_all()
+                return handle, fields
+        except (ValueError, OverflowError):  # a file being written
+            return None
+        except OSError as error:  # a process that is gone
+            if error.errno in NO_ROOM:
+                raise
     return None
 
 
@@ -98,9 +109,13 @@ def client_of(folder: Path, pid: str) -> str:
 
 def _left(handles: Iterable[int], seconds: float) -> set[int]:
     """The processes that still live after at most so many seconds."""
-    left, deadline = set(handles), time.monotonic() + seconds
+    left, deadline, watch = set(handles), time.monotonic() + seconds, select.poll()  # select() ends at 1,024
+    for handle in left:
+        watch.register(handle, select.POLLIN)
     while left and (rest := deadline - time.monotonic()) > 0:
-        left -= set(select.select(left, [], [], rest)[0])
+        for handle, _event in watch.poll(rest * 1000):
+            watch.unregister(handle)
+            left.discard(handle)
     return left
 
 

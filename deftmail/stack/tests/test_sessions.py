@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import pwd
+import resource
 import signal
 import socket
 import subprocess
@@ -92,6 +95,43 @@ def test_files_of_processes_that_are_gone_and_half_written_ones_harm_nobody(fold
     for name, text in (("notes", "alice@acme.test"), ("1", "imaps"), ("999999999", "a\tb\talice@acme.test\t\t\n")):
         (folder / name).write_text(text)
     assert sessions.end_sessions(folder, "alice@acme.test") == 0
+
+
+def test_one_who_has_more_than_a_thousand_open_is_waited_for(folder: Path, serve: Serve) -> None:
+    process = serve("alice@acme.test")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    handle = os.pidfd_open(process.pid)
+    try:
+        high = fcntl.fcntl(handle, fcntl.F_DUPFD, 1100)
+        process.kill()
+        assert sessions._left([high], sessions.GRACE) == set()
+        os.close(high)
+    finally:
+        os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_room_for_a_handle_is_no_answer_and_keeps_none(
+    folder: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes, real = [serve("alice@acme.test") for _ in range(2)], os.pidfd_open
+    given: list[int] = []
+
+    def pidfd_open(pid: int) -> int:
+        if given:
+            raise OSError(errno.EMFILE, "Too many open files")
+        given.append(real(pid))
+        return given[0]
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    with pytest.raises(OSError, match="Too many"):
+        sessions.end_sessions(folder, "alice@acme.test")
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(given[0])
+    monkeypatch.undo()
+    sessions.end_sessions(folder, "alice@acme.test")  # as who asked does a moment later
+    assert [process.wait(1) for process in processes] == [-signal.SIGTERM] * 2
 
 
 @pytest.mark.parametrize(
