@@ -42,7 +42,11 @@ class Conf(BaseSettings):
     base_url: str = Field(description="Where people reach the web, without a trailing slash.")
     web_host: str = Field("127.0.0.1", description="Address the web process binds.")
     web_port: int = Field(8000, description="Port the web process binds.")
-    web_workers: int = Field(1, description="Web processes; each holds a database pool of 10.")
+    web_workers: int = Field(
+        1,
+        description="Web processes; each holds a database pool of 10 "
+        "and up to 40 connections to Cyrus (`maxchild` of `http` in cyrus.conf is made for four).",
+    )
     worker_heartbeat: float = Field(
         10, gt=0, description="Seconds between a worker's signs of life; after six missed ones its jobs run elsewhere."
     )

@@ -108,6 +108,9 @@ def _cyrus(site: Site) -> dict[str, object]:
         "imaps_listen": PORTS["imaps"],
         "imap_children": 1000,
         "http_prefork": 8,
+        # More than our processes hold together (jmap.transport: 40 each, of which 20 idle): where none is left, asking
+        # whether Cyrus lives gets no answer, and it counts as dead. Room for four web processes and the worker.
+        "http_children": 220,
         "account": "deftmail",
         "syslog_prefix": "deftmail",
     }

@@ -75,6 +75,7 @@ def values(site: Site) -> dict[str, object]:
         "adm_listen": site.address("adm"),
         "imap_children": 100,
         "http_prefork": 4,
+        "http_children": 60,
         "syslog_prefix": site.layout.name,
     }
 

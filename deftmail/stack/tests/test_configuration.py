@@ -8,6 +8,7 @@ from pathlib import Path
 import dns.zone
 import pytest
 
+from deftmail.jmap.transport import LIMITS
 from deftmail.stack import dkim, files
 from deftmail.stack.errors import StackError
 from deftmail.stack.memory import PORT_NAMES, Memory, Secrets
@@ -62,6 +63,12 @@ def test_sessions_are_ended_for_our_account_alone(production: Path) -> None:
     assert (production / "etc/deftmail/cyrus/sessions.py").is_file()
     environment = parse_environment((production / "etc/deftmail/deftmail.env").read_text())
     assert f'listen="{environment["DEFTMAIL_CYRUS_SESSIONS_SOCKET"]}"' in line
+
+
+def test_four_web_processes_and_the_worker_leave_cyrus_room_to_say_that_it_lives(production: Path) -> None:
+    services = (production / "etc/deftmail/cyrus/cyrus.conf").read_text()
+    (http,) = [line for line in services.splitlines() if line.split()[:1] == ["http"]]
+    assert int(http.rpartition("maxchild=")[2]) > 5 * (LIMITS.max_connections or 0)
 
 
 def test_passwords_tried_on_many_accounts_are_slowed(production: Path) -> None:
