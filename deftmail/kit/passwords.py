@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bcrypt
 from django.contrib.auth.hashers import BCryptPasswordHasher
 
-SLOWLY = threading.BoundedSemaphore(os.cpu_count() or 2)
-"""Around everything that costs a core a third of a second. Sixty at once would not be done sooner, only keep all other
-threads of the process from what they are in the middle of, with their database connections."""
+from deftmail.kit.database import release_connections
+
 COST = 12
 MAX_BYTES = 72
+_cores = threading.BoundedSemaphore(os.cpu_count() or 2)
+
+
+@contextmanager
+def slowly() -> Iterator[None]:
+    """Around everything that costs a core a third of a second: as many at once as there are cores, and none holds a
+    database connection (outside a transaction, which keeps its own). Sixty at once would not be done sooner, only keep
+    all other threads of the process from what they are in the middle of, with their connections."""
+    release_connections()
+    with _cores:
+        yield
 
 
 def fits(password: str) -> bool:
@@ -30,7 +42,7 @@ def hash_password(password: str) -> str:
     """Return `$2b$12$…`. Raises ValueError over 72 bytes: check `fits` first."""
     if not fits(password):
         raise ValueError("a password is 1 to 72 bytes of UTF-8 without NUL")
-    with SLOWLY:
+    with slowly():
         return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
 
 
@@ -39,7 +51,7 @@ def verify_password(password: str, hashed: str) -> bool:
     if not fits(password) or not hashed.startswith("$2"):
         return False
     try:
-        with SLOWLY:
+        with slowly():
             return bcrypt.checkpw(password.encode(), hashed.encode())
     except ValueError:
         return False
@@ -54,7 +66,7 @@ class Bcrypt12Hasher(BCryptPasswordHasher):
     rounds = COST
 
     def encode(self, password: str, salt: str) -> str:
-        with SLOWLY:
+        with slowly():
             return super().encode(password, salt)
 
     def verify(self, password: str, encoded: str) -> bool:

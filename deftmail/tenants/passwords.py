@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from zxcvbn import zxcvbn
 
-from deftmail.kit.passwords import MAX_BYTES, SLOWLY, fits
+from deftmail.kit.passwords import MAX_BYTES, fits, slowly
 
 MIN_LENGTH = 10
 MIN_SCORE = 3  # zxcvbn: 3 = 10^8 guesses or more, safe against online guessing
@@ -41,7 +41,7 @@ class StrengthValidator:
                 _("This password is on a list of leaked passwords. Choose another."), code="password_breached"
             ) from None
         # zxcvbn is quadratic in the length: a long password is judged by its first 64 characters.
-        with SLOWLY:
+        with slowly():
             score = zxcvbn(password[:64], user_inputs=inputs)["score"]
         if score < MIN_SCORE:
             raise ValidationError(

@@ -26,7 +26,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from deftmail.kit import ratelimit
-from deftmail.kit.database import release_connections
 from deftmail.kit.errors import TooManyRequests
 from deftmail.kit.net import client_ip
 from deftmail.kit.passwords import bare_hash, fits, verify_password
@@ -79,7 +78,6 @@ class PasswordBackend(AuthenticationBackend):
         email = as_typed(str(credentials.get("email") or credentials.get("username") or ""))
         user = User.objects.filter(email=email).first()
         hashed = bare_hash(user.password) if user is not None and user.has_usable_password() else _nobody()
-        release_connections()
         # bcrypt refuses over 72 bytes: then compare something else for as long, and the answer is no.
         right = verify_password(password if fits(password) else "-", hashed) and fits(password)
         if user is None or not right:

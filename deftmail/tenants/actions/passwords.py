@@ -9,7 +9,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from deftmail.kit import ratelimit
-from deftmail.kit.database import release_connections
 from deftmail.kit.errors import Invalid, NotFound, TooManyRequests
 from deftmail.kit.passwords import bare_hash
 from deftmail.kit.tenancy import tenant_tx
@@ -30,8 +29,8 @@ def strong(password: str, user: User | None = None, *, field: str = "password") 
 
 
 def count_hash(actor: Actor) -> None:
-    """Call before a password is judged and hashed, outside a transaction: either takes up to 0.3 s of a core, so they
-    have a limit of their own and hold no connection meanwhile. Raises TooManyRequests."""
+    """Call before a password is judged and hashed: either takes up to 0.3 s of a core, so they have a limit of their
+    own. Outside a transaction, which would hold a connection meanwhile. Raises TooManyRequests."""
     whose = f"person:{actor.user_id}" if actor.user_id else f"company:{actor.tenant_id}"
     verdict = ratelimit.hit("hashing", whose)
     if not verdict.allowed:
@@ -39,7 +38,6 @@ def count_hash(actor: Actor) -> None:
             _("Too many passwords were set in the last minute. Wait a moment and go on."),
             retry_after=verdict.retry_after,
         )
-    release_connections()
 
 
 def require_power_over(actor: Actor, user: User, own: Action) -> Membership:

@@ -17,7 +17,6 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from deftmail.kit import legal, ratelimit
-from deftmail.kit.database import release_connections
 from deftmail.kit.errors import Invalid, TooManyRequests
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.passwords import bare_hash, fits, verify_password
@@ -54,7 +53,6 @@ def begin_signup(
         raise Invalid(_("Please accept the terms and the privacy policy to go on."), field="accept")
     judged = User(email=address, name=person)
     judged.company_name = company  # type: ignore[attr-defined]  # a word the password must not be made of
-    release_connections()
     strong(password, judged)
     verdict = ratelimit.hit("signup", "address:" + ratelimit.address_key(ip or ""))
     if not verdict.allowed:
@@ -102,7 +100,6 @@ def pending_by_token(token: str) -> PendingSignup:
 
 def knows_password(pending: PendingSignup, password: str) -> bool:
     """Whether `password` is the one the sign-up was made with."""
-    release_connections()
     return fits(password) and verify_password(password, bare_hash(pending.password))
 
 
