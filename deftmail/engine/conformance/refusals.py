@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from deftmail.engine.conformance.sending import SendingWorld, _letter, _pair, _send, _submit, _waits_for
+from deftmail.engine.conformance.sending import (
+    SendingWorld,
+    make_letter,
+    must_arrive,
+    send_by_jmap,
+    submit,
+    two_people,
+)
 from deftmail.engine.conformance.world import DeliveryRefused, refusal_of
 from deftmail.engine.names import domain_of
 from deftmail.engine.port import MailEngine
@@ -17,16 +24,16 @@ HOOK_SENTENCE = "You have reached your limit for today"
 def mail_by_jmap_for_nobody_is_not_lost(engine: MailEngine, world: SendingWorld) -> None:
     alice = world.person()
     nobody = f"nobody@{domain_of(alice.address)}"
-    refusal_of(SendRefused, lambda: _send(world, alice.address, nobody, "lost"), "mail for nobody was sent")
+    refusal_of(SendRefused, lambda: send_by_jmap(world, alice.address, nobody, "lost"), "mail for nobody was sent")
     seen = world.subjects(alice.address)
     assert (seen["sent"], seen["drafts"]) == ([], ["lost"]), f"{seen}"
 
 
 def recipients_refused_among_others_are_told(engine: MailEngine, world: SendingWorld) -> None:
     """All are refused, or the sender hears of those that were: nothing is dropped in silence."""
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     nobody = f"nobody@{domain_of(alice.address)}"
-    letter = _letter(alice.address, bob.address, "to some")
+    letter = make_letter(alice.address, bob.address, "to some")
     letter = replace(letter, to=(*letter.to, Address(nobody)))
     try:
         sent = world.account(alice.address).send(letter)
@@ -36,7 +43,7 @@ def recipients_refused_among_others_are_told(engine: MailEngine, world: SendingW
         return
     assert set(sent.refused) == {nobody}, f"mail for {nobody} was dropped in silence: {sent.refused}"
     assert all(sent.refused.values()), "nobody says why"
-    _waits_for(world, bob.address, "to some")
+    must_arrive(world, bob.address, "to some")
     assert world.subjects(alice.address)["sent"] == ["to some"], "no copy in Sent"
     again = world.account(alice.address).send(letter)
     assert again.already
@@ -44,20 +51,20 @@ def recipients_refused_among_others_are_told(engine: MailEngine, world: SendingW
 
 
 def hook_refusal_reaches_a_mail_program(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     with world.hook(alice.address, 550, "5.7.1", HOOK_SENTENCE) as listener:
-        refused = refusal_of(DeliveryRefused, lambda: _submit(world, alice, bob.address, "over"), "no hook was asked")
+        refused = refusal_of(DeliveryRefused, lambda: submit(world, alice, bob.address, "over"), "no hook was asked")
         assert listener.bodies, f"the server did not reach the hook at {listener.url} (--listen): {refused}"
         assert HOOK_SENTENCE in str(refused), f"{refused}"
         assert not refused.temporary
-        _submit(world, bob, alice.address, "not asked")
-    _waits_for(world, alice.address, "not asked")
+        submit(world, bob, alice.address, "not asked")
+    must_arrive(world, alice.address, "not asked")
 
 
 def hook_refusal_reaches_the_webmail(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     with world.hook(alice.address, 550, "5.7.1", HOOK_SENTENCE) as listener:
-        sending = partial(_send, world, alice.address, bob.address, "over")
+        sending = partial(send_by_jmap, world, alice.address, bob.address, "over")
         refused = refusal_of(SendRefused, sending, "the hook was not asked")
         assert listener.bodies, f"the server did not reach the hook at {listener.url} (--listen): {refused}"
         assert HOOK_SENTENCE in refused.sentence, f"{refused.sentence!r}: {refused}"

@@ -104,12 +104,12 @@ def hashed(password: str) -> SecretStr:
     return SecretStr(bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode())
 
 
-def _pair(world: SendingWorld) -> tuple[Person, Person]:
+def two_people(world: SendingWorld) -> tuple[Person, Person]:
     name = world.domain().name
     return world.person("alice", domain=name), world.person("bob", domain=name)
 
 
-def _letter(sender: str, recipient: str, subject: str) -> OutgoingMessage:
+def make_letter(sender: str, recipient: str, subject: str) -> OutgoingMessage:
     return OutgoingMessage(
         sender=Address(sender),
         to=(Address(recipient),),
@@ -119,9 +119,9 @@ def _letter(sender: str, recipient: str, subject: str) -> OutgoingMessage:
     )
 
 
-def _send(world: SendingWorld, sender: str, recipient: str, subject: str) -> None:
+def send_by_jmap(world: SendingWorld, sender: str, recipient: str, subject: str) -> None:
     """Send as the webmail does; where the server holds up many at once, again. Raises SendRefused."""
-    letter = _letter(sender, recipient, subject)
+    letter = make_letter(sender, recipient, subject)
     until = time.monotonic() + 10
     while True:
         try:
@@ -134,34 +134,34 @@ def _send(world: SendingWorld, sender: str, recipient: str, subject: str) -> Non
             return
 
 
-def _waits_for(world: SendingWorld, address: str, subject: str, role: str = "inbox") -> None:
+def must_arrive(world: SendingWorld, address: str, subject: str, role: str = "inbox") -> None:
     found = world.wait_for(lambda: subject in world.subjects(address).get(role, []))
     assert found, f"{subject!r} is not in {role} of {address}: {world.subjects(address)}"
 
 
-def _submit(world: SendingWorld, person: Person, recipient: str, subject: str) -> None:
+def submit(world: SendingWorld, person: Person, recipient: str, subject: str) -> None:
     content = message(subject, headers={"To": recipient})
     world.submit(person.address, person.password, person.address, recipient, content)
 
 
 def mail_sent_by_jmap_arrives_and_is_filed(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
-    _send(world, alice.address, bob.address, "by jmap")
-    _waits_for(world, bob.address, "by jmap")
+    alice, bob = two_people(world)
+    send_by_jmap(world, alice.address, bob.address, "by jmap")
+    must_arrive(world, bob.address, "by jmap")
     assert world.subjects(alice.address)["sent"] == ["by jmap"], "no copy in Sent"
 
 
 def mail_submitted_by_a_mail_program_arrives(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
-    _submit(world, alice, bob.address, "by smtp")
-    _waits_for(world, bob.address, "by smtp")
+    alice, bob = two_people(world)
+    submit(world, alice, bob.address, "by smtp")
+    must_arrive(world, bob.address, "by smtp")
 
 
 def wrong_password_neither_signs_in_nor_sends(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     wrong = replace(alice, password="not " + alice.password)
     assert not world.signs_in(alice.address, wrong.password)
-    refusal_of(DeliveryRefused, lambda: _submit(world, wrong, bob.address, "forged"), "a wrong password sent mail")
+    refusal_of(DeliveryRefused, lambda: submit(world, wrong, bob.address, "forged"), "a wrong password sent mail")
 
 
 def hash_is_not_the_password(engine: MailEngine, world: SendingWorld) -> None:
@@ -180,7 +180,7 @@ def new_password_replaces_the_old_one(engine: MailEngine, world: SendingWorld) -
 
 
 def nobody_sends_as_another(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     refusal_of(
         DeliveryRefused,
         lambda: world.submit(alice.address, alice.password, bob.address, bob.address, message("forged")),
@@ -215,29 +215,29 @@ def app_password_of_another_row_is_refused(engine: MailEngine, world: SendingWor
 
 
 def suspended_mailbox_reads_but_does_not_send(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     engine.apply_mailbox(replace(alice.spec, state=MailboxState.SUSPENDED))
     assert world.signs_in(alice.address, alice.password), "a suspended person may still read"
-    refusal_of(DeliveryRefused, lambda: _submit(world, alice, bob.address, "no"), "a suspended mailbox sent mail")
+    refusal_of(DeliveryRefused, lambda: submit(world, alice, bob.address, "no"), "a suspended mailbox sent mail")
     world.deliver(alice.address, message("still arrives"))
     assert "still arrives" in world.subjects(alice.address)["inbox"]
 
 
 def disabled_mailbox_neither_signs_in_nor_sends(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     engine.apply_mailbox(replace(alice.spec, state=MailboxState.DISABLED))
     assert not world.signs_in(alice.address, alice.password), "a disabled mailbox opens"
-    refusal_of(DeliveryRefused, lambda: _submit(world, alice, bob.address, "no"), "a disabled mailbox sent mail")
+    refusal_of(DeliveryRefused, lambda: submit(world, alice, bob.address, "no"), "a disabled mailbox sent mail")
     world.deliver(alice.address, message("still arrives"))
     assert "still arrives" in world.subjects(alice.address)["inbox"]
 
 
 def resumed_mailbox_sends_again(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     for state in (MailboxState.SUSPENDED, MailboxState.DISABLED, MailboxState.ACTIVE):
         engine.apply_mailbox(replace(alice.spec, state=state))
-    _submit(world, alice, bob.address, "back again")
-    _waits_for(world, bob.address, "back again")
+    submit(world, alice, bob.address, "back again")
+    must_arrive(world, bob.address, "back again")
 
 
 def disabled_domain_stops_its_mailboxes_and_gives_them_back(engine: MailEngine, world: SendingWorld) -> None:
@@ -250,7 +250,7 @@ def disabled_domain_stops_its_mailboxes_and_gives_them_back(engine: MailEngine, 
     assert found == {alice.address: MailboxState.ACTIVE, bob.address: MailboxState.SUSPENDED}
     engine.apply_domain(domain)
     assert world.signs_in(alice.address, alice.password)
-    refusal_of(DeliveryRefused, lambda: _submit(world, bob, alice.address, "no"), "the domain gave too much back")
+    refusal_of(DeliveryRefused, lambda: submit(world, bob, alice.address, "no"), "the domain gave too much back")
 
 
 def aliases_bring_mail_and_go(engine: MailEngine, world: SendingWorld) -> None:
@@ -258,7 +258,7 @@ def aliases_bring_mail_and_go(engine: MailEngine, world: SendingWorld) -> None:
     alias = f"a.lias@{domain_of(alice.address)}"
     engine.apply_mailbox(replace(alice.spec, aliases=(alias,)))
     world.route(alias, message("to the alias"))
-    _waits_for(world, alice.address, "to the alias")
+    must_arrive(world, alice.address, "to the alias")
     engine.apply_mailbox(alice.spec)
     refusal_of(DeliveryRefused, lambda: world.deliver(alias, message("late")), "an alias that was taken away")
 
@@ -268,7 +268,7 @@ def catch_all_takes_what_nobody_has(engine: MailEngine, world: SendingWorld) -> 
     alice = world.person(domain=domain.name)
     engine.apply_domain(replace(domain, catch_all=alice.address))
     world.route(f"anybody@{domain.name}", message("caught"))
-    _waits_for(world, alice.address, "caught")
+    must_arrive(world, alice.address, "caught")
 
 
 def alias_domain_means_the_same(engine: MailEngine, world: SendingWorld) -> None:
@@ -277,21 +277,21 @@ def alias_domain_means_the_same(engine: MailEngine, world: SendingWorld) -> None
     other = f"also-{domain.name}"
     engine.apply_domain(replace(domain, aliases=(other,)))
     world.route(f"alice@{other}", message("the other name"))
-    _waits_for(world, alice.address, "the other name")
+    must_arrive(world, alice.address, "the other name")
 
 
 def group_hands_its_mail_to_its_members(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     group = GroupSpec(uuid4(), f"team@{domain_of(alice.address)}", (alice.address,), "Team")
     engine.apply_group(group)
     engine.apply_group(replace(group, members=(alice.address, bob.address)))
     try:
         world.route(group.address, message("to all"))
         for member in (alice, bob):
-            _waits_for(world, member.address, "to all")
+            must_arrive(world, member.address, "to all")
         engine.remove_group(group.address, uuid4())  # a late job of another row
         world.route(group.address, message("still there"))
-        _waits_for(world, bob.address, "still there")
+        must_arrive(world, bob.address, "still there")
     finally:
         engine.remove_group(group.address, group.id)
 
@@ -308,9 +308,9 @@ def sieve_rule_files_mail(engine: MailEngine, world: SendingWorld) -> None:
 
 
 def delivery_is_told_of_a_local_recipient(engine: MailEngine, world: SendingWorld) -> None:
-    alice, bob = _pair(world)
+    alice, bob = two_people(world)
     with world.events() as listener:
-        _submit(world, alice, bob.address, "told")
+        submit(world, alice, bob.address, "told")
         event = listener.wait_for_event(
             lambda event: event["type"] == "delivery.dsn-success" and event["data"].get("to") == bob.address,
             EVENT_PATIENCE,
@@ -325,7 +325,7 @@ def delivery_is_told_of_a_remote_recipient(engine: MailEngine, world: SendingWor
     alice = world.person()
     recipient = world.remote_recipient
     with world.events() as listener:
-        _submit(world, alice, recipient, "far away")
+        submit(world, alice, recipient, "far away")
         event = listener.wait_for_event(
             lambda event: event["type"] == "delivery.dsn-success" and event["data"].get("to") == recipient,
             EVENT_PATIENCE,
