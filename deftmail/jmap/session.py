@@ -58,6 +58,11 @@ class Session:
         """The capability to name for a data type, None when the engine does not have it."""
         return next((name for name in _CAPABILITIES.get(data_type, ()) if name in self.capabilities), None)
 
+    @property
+    def is_stalwart(self) -> bool:
+        """Stalwart and not Cyrus. No session says it by name: Cyrus has a capability of its own for Sieve."""
+        return self.capability_for("SieveScript") == SIEVE
+
     def upload_url(self) -> str:
         return expand(self.upload_template, accountId=self.account_id)
 

@@ -11,7 +11,6 @@ from typing import Any
 from deftmail.jmap.answers import get_reader, read_set
 from deftmail.jmap.blob import BlobCalls
 from deftmail.jmap.errors import SetError
-from deftmail.jmap.session import SIEVE
 from deftmail.jmap.values import as_flag, as_text
 
 SCRIPT = "deftmail"
@@ -77,8 +76,7 @@ class SieveCalls(BlobCalls):
         batch = self._batch()
         if script.active:
             # An active script cannot be destroyed (RFC 9661 §2.4); the two engines switch it off by different words.
-            standard = self.session.capability_for("SieveScript") == SIEVE
-            off = {"onSuccessDeactivateScript": True} if standard else {"onSuccessActivateScript": None}
+            off = {"onSuccessDeactivateScript": True} if self.session.is_stalwart else {"onSuccessActivateScript": None}
             batch.call("SieveScript/set", off, read_set)
         call = batch.call("SieveScript/set", {"destroy": [script.id]}, read_set)
         answer = self._run(batch).get(call)

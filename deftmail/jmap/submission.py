@@ -26,7 +26,6 @@ from deftmail.jmap.errors import (
 )
 from deftmail.jmap.mailbox import FolderCalls
 from deftmail.jmap.refusal import explain, nobody_took_it, refused_recipients, sentences
-from deftmail.jmap.session import SIEVE
 from deftmail.jmap.transport import SENDING
 from deftmail.jmap.values import Model, Text, as_count, as_text
 
@@ -298,7 +297,7 @@ class SubmissionCalls(FolderCalls):
 
     def _takes_some(self) -> bool:
         """Does this engine take mail for some of its recipients? (The other one takes it for all of them or none.)"""
-        return self.session.capability_for("SieveScript") == SIEVE
+        return self.session.is_stalwart
 
     def _refused(self, email_id: str) -> dict[str, str]:
         """Whom a message did not go to when it was last submitted, with the replies; no error, since it has left."""
