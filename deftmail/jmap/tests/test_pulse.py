@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import http.server
-import socketserver
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from deftmail.jmap import Access, EngineUnavailable, JmapClient, MailAccount, pulse
-from deftmail.jmap.testing import FakeJmap
+from deftmail.jmap.tests.sockets import Engine
 
 PATIENCE, ANSWERS_WITHIN, QUIET = 0.2, 0.5, 0.4
 SLOW = 5 * PATIENCE
@@ -30,60 +25,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FRESH", PATIENCE),
     ):
         monkeypatch.setattr(pulse, name, seconds)
-
-
-class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """A fake behind a real socket. `frozen` keeps everybody waiting, `slow` those who ask for mail."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path, Handler)
-        self.fake = FakeJmap()
-        self.path = path
-        self.goes_on = threading.Event()
-        self.goes_on.set()
-        self.slow = 0.0
-        self.asked: list[str] = []
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Engine
-
-    def answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        known = "authorization" in self.headers
-        self.server.asked.append(self.command if known else "pulse")
-        self.server.goes_on.wait()
-        if self.command == "POST":
-            time.sleep(self.server.slow)
-        request = httpx2.Request(self.command, f"http://engine{self.path}", content=body, headers=dict(self.headers))
-        response = self.server.fake.handle(request) if known else httpx2.Response(401)
-        self.send_response(response.status_code)
-        self.send_header("Content-Length", str(len(response.content)))
-        self.end_headers()
-        self.wfile.write(response.content)
-
-    do_GET = do_POST = answer  # noqa: N815
-
-    def address_string(self) -> str:
-        return "socket"
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    server = Engine(str(tmp_path / "s"))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.goes_on.set()
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
-import socketserver
-import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -32,6 +28,7 @@ from deftmail.jmap import (
 from deftmail.jmap import transport as transport_module
 from deftmail.jmap.batch import Batch
 from deftmail.jmap.testing import FakeJmap
+from deftmail.jmap.tests.sockets import Engine
 from deftmail.jmap.tests.support import account_on, answering, session_object
 
 PROBLEM = "urn:ietf:params:jmap:error:"
@@ -318,53 +315,19 @@ def test_an_access_does_not_show_its_token() -> None:
     assert "geheim" not in repr(Access("http://engine/jmap/", {"Authorization": "Bearer geheim"}, "a@b.c"))
 
 
-class _SocketServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-
-
-def test_over_a_unix_socket_connections_are_kept(tmp_path: Path) -> None:
-    fake, connections = FakeJmap(), []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self) -> None:
-            connections.append(1)
-            super().setup()
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            url = f"http://engine{self.path}"
-            response = fake.handle(httpx2.Request(self.command, url, content=body, headers=dict(self.headers)))
-            self.send_response(response.status_code)
-            self.send_header("Content-Length", str(len(response.content)))
-            self.end_headers()
-            self.wfile.write(response.content)
-
-        do_GET = do_POST = answer  # noqa: N815
-
-        def address_string(self) -> str:
-            return "socket"
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    path = str(tmp_path / "s")
-    server = _SocketServer(path, Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def test_over_a_unix_socket_connections_are_kept(engine: Engine) -> None:
     client = JmapClient()
     try:
-        account = MailAccount(Access("http://localhost/jmap/", {}, "alice@acme.test", uds=path), client)
+        access = Access("http://localhost/jmap/", {"Authorization": "x"}, "alice@acme.test", uds=engine.path)
+        account = MailAccount(access, client)
         for _ in range(3):
             account.folders()
         blob = account.upload(io.BytesIO(b"x" * 200_000), "text/plain", 200_000)
         assert account.download(blob.id).read(300_000) == b"x" * 200_000
     finally:
         client.close()
-        server.shutdown()
-        server.server_close()
-    assert len(connections) == 1
-    assert len(fake.requests) == 3
+    assert engine.connections == 1
+    assert len(engine.fake.requests) == 3
 
 
 def test_one_client_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
