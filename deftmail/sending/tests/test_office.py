@@ -88,23 +88,6 @@ class TestTheQueue:
         assert "Acme" in text_of(operator.get(url("cases") + "?q=alice"))
         assert "No case matches" in text_of(operator.get(url("cases") + "?q=nobody"))
 
-    def test_who_uses_up_its_limits_by_a_command_is_written_down(self, acme, alice, monkeypatch):
-        monkeypatch.setattr("deftmail.sending.management.commands.sending.conf", conf.model_copy(update=NO_GATE))
-        with pytest.raises(CommandError, match="does not answer"):
-            call_command("sending", "simulate", "--mailbox", "alice@acme.test", "--messages", "3")
-        (row,) = audit_of(acme.tenant, "sending.simulated")
-        assert (row.target, row.details) == ("alice@acme.test", {"messages": 3, "recipients": 1})
-        assert row.actor.startswith("Operator's command (")
-
-    def test_who_reads_the_names_of_companies_is_written_down(self, operator, acme):
-        operator.get(url("companies") + "?q=acme")
-        operator.get(url("cases"))
-        rows = [(row.actor, row.action, row.details) for row in system.operator_log(10)]
-        assert rows == [
-            ("Operator opal@deftmail.example", "cases.listed", {"search": ""}),
-            ("Operator opal@deftmail.example", "companies.listed", {"search": "acme"}),
-        ]
-
     def test_a_search_that_no_name_can_hold_finds_nothing(self, operator):
         for page in ("companies", "cases"):
             for word in ("%00", "a%00b", "%ff", "%F0%9F%98%80"):
