@@ -207,7 +207,7 @@ def test_escape_counts_also_before_the_composer_is_ready(tab: Tab, anna: Box, sl
         tab.wait("document.activeElement.name === 'to'")
     tab.page.keyboard.press("Escape")
     tab.page.unroute(slow)
-    tab.page.wait_for_load_state("networkidle")
+    tab.wait("document.activeElement.id === 'main'")  # where the focus goes when a composer has closed
     expect(tab.page.locator(".composer")).to_have_count(0)
     tab.page.keyboard.press("c")
     expect(tab.page.locator("[data-editor]")).to_be_visible()
@@ -223,8 +223,10 @@ def test_what_is_sent_before_the_editor_is_there_is_sent_as_text(tab: Tab, anna:
     composer.locator("[name=subject]").fill("Quick")
     composer.locator("[name=text]").fill("No editor yet")
     until(lambda: held, tab.page)
-    tab.page.unroute("**/dist/composer*.js")
-    tab.page.wait_for_load_state("networkidle")
+    with tab.page.expect_response("**/dist/composer*.js") as came:
+        tab.page.unroute("**/dist/composer*.js")
+    came.value.finished()
+    tab.page.wait_for_timeout(300)  # the editor would take the field's place now
     expect(composer.locator("[name=text]")).to_be_visible()
     composer.locator("[data-send]").click()
     expect(composer).to_have_count(0)
