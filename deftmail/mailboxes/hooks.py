@@ -11,6 +11,7 @@ from deftmail.domains.hooks import domain_address_sources, domain_deletion_hooks
 from deftmail.domains.models import Domain
 from deftmail.mailboxes.access import require_power_over, role_of_person
 from deftmail.mailboxes.actions.password import follow_person
+from deftmail.mailboxes.actions.record import record_sign_in
 from deftmail.mailboxes.actions.remove import erase
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.selectors import mailboxes_of_domain
@@ -25,6 +26,7 @@ def register() -> None:
     domain_deletion_hooks.append(erase_mailboxes_of)
     people.password_changed_hooks.append(follow_person)
     people.may_sign_in_hooks.append(reason_against_sign_in)
+    people.signed_in_hooks.append(note_sign_in)
     people.has_mailbox_hooks.append(has_mailbox)
     people.hosts_domain_hooks.append(hosts_domain)
 
@@ -51,6 +53,13 @@ def reason_against_sign_in(person: User) -> str | Promise | None:
     if mailbox is None or mailbox.status != MailUser.Status.DISABLED or role_of_person(mailbox) != Role.USER:
         return None
     return _("Your mailbox is disabled. Ask the administrator of your company.")
+
+
+def note_sign_in(person: User) -> None:
+    """Signing in on the web is signing in to the mailbox: who never uses a mail program is no stranger."""
+    mailbox = MailUser.objects.filter(user=person).first()
+    if mailbox is not None:
+        record_sign_in(mailbox.tenant_id, mailbox.pk)
 
 
 def has_mailbox(person: User) -> bool:

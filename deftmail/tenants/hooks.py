@@ -14,6 +14,7 @@ from deftmail.tenants.models import User
 
 PasswordChanged = Callable[[User, str], None]
 MaySignIn = Callable[[User], "str | Promise | None"]
+SignedIn = Callable[[User], object]
 HasMailbox = Callable[[User], bool]
 HostsDomain = Callable[[UUID, str], bool]
 
@@ -22,6 +23,9 @@ password_changed_hooks: list[PasswordChanged] = []
 
 may_sign_in_hooks: list[MaySignIn] = []
 """Asked at each sign-in, after the password was right: a sentence why he may not, or None."""
+
+signed_in_hooks: list[SignedIn] = []
+"""Told of each sign-in on the web."""
 
 has_mailbox_hooks: list[HasMailbox] = []
 """Does this person read his mail here? Then his address is fixed, and a password reset never goes to it."""

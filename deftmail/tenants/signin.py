@@ -160,13 +160,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Begin a new session and write it down."""
+        assert isinstance(user, User)
         super().login(request, user)
         forget_actor(request)
         actor, agent = actor_of(request), request.headers.get("User-Agent", "")[:200]
         if actor is not None:
             with tenant_tx(actor.tenant_id):
                 audit.record(actor, "session.started", agent=agent)
-        elif isinstance(user, User) and user.is_operator:
+                for hook in hooks.signed_in_hooks:
+                    hook(user)
+        elif user.is_operator:
             ip = client_ip(request) or None
             audit.record_operator(f"Operator {user.email}", "session.started", ip=ip, agent=agent)
 

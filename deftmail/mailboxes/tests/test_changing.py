@@ -30,7 +30,7 @@ from deftmail.tenants.actions.passwords import set_password
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Role, Tenant, User
-from deftmail.tenants.testing import audit_of, make_member, set_columns
+from deftmail.tenants.testing import audit_of, make_client, make_member, set_columns, sign_in
 
 pytestmark = pytest.mark.django_db
 NEW_PASSWORD = "tin harbour velvet moss"
@@ -315,6 +315,13 @@ class TestRecording:
         first = reload(alice).last_login_at
         assert not record_sign_in(cast.acme.pk, alice.pk)
         assert reload(alice).last_login_at == first
+
+    def test_signing_in_on_the_web_is_a_sign_in_too(self, cast, alice):
+        assert reload(alice).last_login_at is None
+        assert sign_in(make_client(), alice.email, "wrong").status_code == 422
+        assert reload(alice).last_login_at is None
+        assert sign_in(make_client(), alice.email).status_code == 302
+        assert reload(alice).last_login_at is not None
 
     def test_usage_is_stored_and_rounded_up_to_megabytes(self, cast, alice):
         assert record_usage(cast.acme.pk, {alice.pk: 1048577}) == 1
