@@ -5,29 +5,10 @@ import importlib
 import os
 
 import django
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
+from deftmail.kit.asgi import OneThread
 from deftmail.kit.bodylimit import BodyLimit
 from deftmail.kit.database import bound_answers
-
-
-class OneThread(ASGIHandler):
-    """Django's handler with the whole of a request, middleware and view, in one thread.
-
-    Django itself runs each middleware that can do both on the event loop and hops into a thread for every hook and for
-    the view: about thirty hops a request, though every view of ours is synchronous.
-    """
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await sync_to_async(self.get_response, thread_sensitive=True)(request)
-        return response
-
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deftmail.settings")
 django.setup(set_prefix=False)
