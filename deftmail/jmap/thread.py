@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from deftmail.jmap.address import Address, as_addresses, without_duplicates
 from deftmail.jmap.answers import GetAnswer, QueryAnswer, get_reader, read_query
@@ -25,41 +25,53 @@ MAX_READ = 50  # messages of one conversation whose bodies are fetched when all 
 NEWEST_FIRST = [{"property": "receivedAt", "isAscending": False}]
 _ROW = ["id", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "preview", "receivedAt", "hasAttachment"]
 # What the other messages of a conversation add to its row. Previews are left out: they cost a look into each file.
-_MEMBER = ["id", "threadId", "mailboxIds", "keywords", "from", "receivedAt", "hasAttachment"]
+_MEMBER = ["id", "mailboxIds", "keywords", "from", "hasAttachment"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Brief:
-    """A message as the list needs it; plain, because a page has hundreds of them."""
+class _Member(NamedTuple):
+    """A message as one of its conversation. A tuple, because a page has hundreds of them."""
 
     id: str
-    thread_id: str
     mailbox_ids: frozenset[str]
     keywords: frozenset[str]
     from_: tuple[Address, ...]
+    has_attachment: bool
+
+
+class _Head(NamedTuple):
+    """The message that stands for its conversation."""
+
+    member: _Member
+    thread_id: str
     to: tuple[Address, ...]
     subject: str
     preview: str
     received_at: datetime | None
-    has_attachment: bool
 
 
-def _brief(data: dict[str, Any]) -> _Brief:
-    return _Brief(
+def _member(data: dict[str, Any]) -> _Member:
+    return _Member(
         as_text(data.get("id")),
-        as_text(data.get("threadId")),
         as_keys(data.get("mailboxIds")),
         as_keys(data.get("keywords")),
         as_addresses(data.get("from")),
-        as_addresses(data.get("to")),
-        as_text(data.get("subject")),
-        as_text(data.get("preview")).strip(),
-        as_when(data.get("receivedAt")),
         as_flag(data.get("hasAttachment")),
     )
 
 
-_read_briefs = get_reader(_brief)
+def _head(data: dict[str, Any]) -> _Head:
+    return _Head(
+        _member(data),
+        as_text(data.get("threadId")),
+        as_addresses(data.get("to")),
+        as_text(data.get("subject")),
+        as_text(data.get("preview")).strip(),
+        as_when(data.get("receivedAt")),
+    )
+
+
+_read_members = get_reader(dict)  # read where they are needed: half of them are known as heads
+_read_heads = get_reader(_head)
 _read_threads = get_reader(lambda data: (as_text(data.get("id")), as_texts(data.get("emailIds"))))
 
 
@@ -118,9 +130,9 @@ class Conversation:
 @dataclass(slots=True)
 class _ListCalls:
     query: Call[QueryAnswer]
-    newest: Call[GetAnswer[_Brief]]
+    newest: Call[GetAnswer[_Head]]
     threads: Call[GetAnswer[tuple[str, tuple[str, ...]]]]
-    members: Call[GetAnswer[_Brief]]
+    members: Call[GetAnswer[dict[str, Any]]]
     snippets: Call[dict[str, Snippet]] | None = None
 
 
@@ -195,7 +207,7 @@ class ThreadCalls(FolderCalls):
         newest = answers.get(calls.newest)
         return ConversationPage(
             folders=folders,
-            rows=tuple(_rows(answers, calls, newest.items, folder, folders)),
+            rows=tuple(_rows(answers, calls, query.ids, newest.items, folder, folders)),
             total=query.total,
             position=query.position,
             query_state=query.state,
@@ -209,10 +221,10 @@ class ThreadCalls(FolderCalls):
             {"sort": NEWEST_FIRST, "collapseThreads": True, "calculateTotal": True, **query_arguments},
             read_query,
         )
-        newest = batch.call("Email/get", {"#ids": query.ref("/ids"), "properties": _ROW}, _read_briefs)
+        newest = batch.call("Email/get", {"#ids": query.ref("/ids"), "properties": _ROW}, _read_heads)
         threads = batch.call("Thread/get", {"#ids": newest.ref("/list/*/threadId")}, _read_threads)
         members = batch.call(
-            "Email/get", {"#ids": threads.ref("/list/*/emailIds"), "properties": _MEMBER}, _read_briefs
+            "Email/get", {"#ids": threads.ref("/list/*/emailIds"), "properties": _MEMBER}, _read_members
         )
         calls = _ListCalls(query, newest, threads, members)
         if snippets and query_arguments["filter"]:
@@ -260,57 +272,59 @@ class ThreadCalls(FolderCalls):
 
 
 def _rows(
-    answers: Answers, calls: _ListCalls, newest: list[_Brief], folder: str | None, folders: Folders
+    answers: Answers, calls: _ListCalls, order: Iterable[str], heads: list[_Head], folder: str | None, folders: Folders
 ) -> Iterable[ConversationRow]:
     """Rows in the order of the query. Without the members (a page of giant conversations is refused whole) each row
     still stands on its newest message and the ids of its conversation."""
-    query = answers.get(calls.query)
     threads = answers.maybe(calls.threads)
     members = answers.maybe(calls.members)
     snippets = answers.maybe(calls.snippets) or {}
     ids_of = dict(threads.items) if threads else {}
-    by_id = {brief.id: brief for brief in (members.items if members else [])}
-    found = {brief.id: brief for brief in newest}
+    found = {head.member.id: head for head in heads}
+    by_id = {id_: head.member for id_, head in found.items()}
+    for data in members.items if members else ():
+        if (id_ := as_text(data.get("id"))) not in by_id:
+            by_id[id_] = _member(data)
     hidden = {f.id for f in folders.all if f.role in {"trash", "junk"} and f.id != folder}
-    for email_id in query.ids:
+    for email_id in order:
         head = found.get(email_id)
         if head is None:  # deleted between query and get
             continue
-        ids = ids_of.get(head.thread_id) or (head.id,)
-        known = [by_id.get(id_, head if id_ == head.id else None) for id_ in ids]
+        ids = ids_of.get(head.thread_id) or (email_id,)
         # Messages thrown away count only where one looks at them.
-        shown = [brief for brief in known if brief is not None and not (brief.mailbox_ids <= hidden)] or [head]
-        yield _row(head, ids, shown, folder, snippets.get(email_id), complete=members is not None)
+        shown = [by_id[id_] for id_ in ids if id_ in by_id and not by_id[id_].mailbox_ids <= hidden]
+        yield _row(head, ids, shown or [head.member], folder, snippets.get(email_id), complete=members is not None)
 
 
 def _row(
-    head: _Brief,
+    head: _Head,
     ids: tuple[str, ...],
-    shown: list[_Brief],
+    shown: list[_Member],
     folder: str | None,
     snippet: Snippet | None,
     *,
     complete: bool,
 ) -> ConversationRow:
-    here = tuple(brief.id for brief in shown if folder is None or folder in brief.mailbox_ids)
-    senders = without_duplicates(tuple(brief.from_[0] for brief in shown if brief.from_), set())
+    newest = head.member
+    here = tuple(member.id for member in shown if folder is None or folder in member.mailbox_ids)
+    senders = without_duplicates(tuple(member.from_[0] for member in shown if member.from_), set())
     return ConversationRow(
         thread_id=head.thread_id,
-        email_id=head.id,
+        email_id=newest.id,
         email_ids=ids,
-        ids_here=here or (head.id,),
+        ids_here=here or (newest.id,),
         subject=head.subject,
         preview=head.preview,
         received_at=head.received_at,
         senders=senders[:MAX_SENDERS],
         recipients=head.to,
         count=len(shown) if complete else len(ids),
-        unread=any("$seen" not in brief.keywords and "$draft" not in brief.keywords for brief in shown),
-        starred=any("$flagged" in brief.keywords for brief in shown),
-        has_attachment=any(brief.has_attachment for brief in shown),
-        draft=any("$draft" in brief.keywords for brief in shown),
-        answered="$answered" in head.keywords,
-        forwarded="$forwarded" in head.keywords,
-        mailbox_ids=frozenset().union(*(brief.mailbox_ids for brief in shown)),
+        unread=any("$seen" not in member.keywords and "$draft" not in member.keywords for member in shown),
+        starred=any("$flagged" in member.keywords for member in shown),
+        has_attachment=any(member.has_attachment for member in shown),
+        draft=any("$draft" in member.keywords for member in shown),
+        answered="$answered" in newest.keywords,
+        forwarded="$forwarded" in newest.keywords,
+        mailbox_ids=frozenset().union(*(member.mailbox_ids for member in shown)),
         snippet=snippet,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from django.urls import NoReverseMatch, reverse
@@ -41,6 +42,7 @@ class Link(NamedTuple):
     current: bool
 
 
+@functools.cache  # an installation's pages are what they are, and each page asks ten times
 def first_url(*names: str) -> str:
     """The address of the first of `names` that exists, or ""."""
     for name in names:

@@ -114,7 +114,7 @@ def context(
         "images_url": f"{here}?{urlencode({**query, 'images': '1'})}",
         "view": urlencode(query),
         "list_url": listing.list_url(key) + tail,
-        "move_targets": listing.targets(folders, key) if folders is not None else [],
+        "move_targets": listing.targets(listing.links(folders), key) if folders is not None else [],
     }
 
 

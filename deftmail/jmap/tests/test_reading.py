@@ -16,7 +16,7 @@ from deftmail.jmap.compose import as_jmap, check_message, valid_address
 from deftmail.jmap.email import Email
 from deftmail.jmap.mailbox import Folder
 from deftmail.jmap.search import Search, Segment, segments
-from deftmail.jmap.thread import _brief
+from deftmail.jmap.thread import _head
 from deftmail.jmap.uri import expand, on_origin
 from deftmail.jmap.values import MAX_ITEMS, MAX_TEXT, as_when
 
@@ -36,7 +36,7 @@ def test_no_value_of_any_member_breaks_a_message(members: dict[str, Any]) -> Non
     assert len(email.attachments) + len(email.inline) <= 3 * MAX_ITEMS
     email.reply_recipients({"me@acme.test"}, all=True)
     email.reply_headers()
-    _brief(members)
+    _head(members)
 
 
 @given(st.dictionaries(st.sampled_from(["name", "role", "myRights", "parentId", "totalEmails"]), json_values))

@@ -149,7 +149,7 @@ def test_folders_stand_below_their_parents_and_ones_own_under_a_heading() -> Non
     ]
     assert [link.first_own for link in links] == [False, False, False, True, False]
     assert [link.current for link in links] == [False, False, False, False, True]
-    assert [link.key for link in listing.targets(folders, "q")] == ["inbox", "p"]
+    assert [link.key for link in listing.targets(links, "q")] == ["inbox", "p"]
 
 
 def test_a_folder_that_is_its_own_ancestor_does_not_hang() -> None:
