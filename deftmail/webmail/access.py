@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -29,16 +29,27 @@ from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
 from deftmail.tenants.policies import Action
 from deftmail.webmail import listing
+from deftmail.webmail.ahead import Ahead, Question, opened_last, remember
 from deftmail.webmail.errors import MailAway, MailboxDisabled, MailboxNotReady, NoMailbox
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mailbox opened for its person: the row, and the JMAP account behind it."""
+    """A mailbox opened for its person: the row, and the JMAP account behind it. `ahead`: what was asked before that."""
 
     actor: Actor
     mailbox: MailUser
     account: MailAccount
+    ahead: Ahead | None = None
+
+    def ask(self, question: Callable[Concatenate[MailAccount, P], T], *args: P.args, **none: P.kwargs) -> T:
+        """`question(account, *args)`, or the answer to it that is under way (see `mail_view`)."""
+        found = self.ahead.take(question, *args) if self.ahead else None
+        answer: T = found.result() if found else question(self.account, *args, **none)
+        return answer
 
     @property
     def address(self) -> Address:
@@ -51,7 +62,7 @@ class Mail:
         return {self.mailbox.email}
 
 
-def open_mail(actor: Actor) -> Mail:
+def open_mail(actor: Actor, ahead: Ahead | None = None) -> Mail:
     """Open the actor's own mailbox. The engine would open any: the state is checked here, at every request.
 
     Raises NoMailbox, MailboxDisabled, MailboxNotReady, MailAway.
@@ -67,29 +78,63 @@ def open_mail(actor: Actor) -> Mail:
     if mailbox.synced_at is None:
         raise MailboxNotReady(retry_after=AGAIN[MailboxNotReady])
     try:
-        access = engine().jmap_access(mailbox.email)
+        account = _account(mailbox.email)
     except EngineError as error:
         raise MailAway(retry_after=AGAIN[MailAway]) from error
-    return Mail(actor, mailbox, MailAccount(access))
+    return Mail(actor, mailbox, account, ahead if ahead and ahead.address == mailbox.email else None)
 
 
-def mail_view(view: Callable[..., HttpResponseBase] | None = None, *, limit: str = "webmail") -> Callable[..., Any]:
+def _account(address: str) -> MailAccount:
+    return MailAccount(engine().jmap_access(address))
+
+
+def _ask_ahead(request: HttpRequest, questions: Iterable[Question]) -> Ahead | None:
+    address = opened_last(request.session)
+    if not address or request.method not in ("GET", "HEAD"):
+        return None
+    try:
+        return Ahead(address, _account(address), questions)
+    except EngineError:  # `open_mail` will meet it too, and knows what to say
+        return None
+
+
+def mail_view(
+    view: Callable[..., HttpResponseBase] | None = None,
+    *,
+    limit: str = "webmail",
+    ahead: Callable[..., Iterable[Question]] = lambda _request, **_parts: (),
+) -> Callable[..., Any]:
     """Guard a view `view(request, mail, …)`. What the engine answers becomes a refusal with a way on.
 
     A page that cannot be shown says so in its place, with navigation and sign-out around it, and heals by itself.
+
+    ahead: what the view will ask by `mail.ask`, from the request and the parts of its address; it leaves at once
     """
 
     def decorate(inner: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @functools.wraps(inner)
-        def opened(request: HttpRequest, actor: Actor, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def opened(request: HttpRequest, actor: Actor, *, asked: Ahead | None, **parts: Any) -> HttpResponseBase:
             try:
-                return _answered(inner, request, open_mail(actor), *args, **kwargs)
+                mail = open_mail(actor, asked)
+                remember(request.session, mail.mailbox.email)
+                return _answered(inner, request, mail, **parts)
             except tuple(STATES) as refusal:
                 if request.method != "GET" or is_htmx(request):
                     raise
                 return state_page(request, actor, refusal)
 
-        return signed_in(Action.MAIL_USE, limit=limit, transaction=False)(opened)
+        guarded = signed_in(Action.MAIL_USE, limit=limit, transaction=False)(opened)
+
+        @functools.wraps(guarded)
+        def begun(request: HttpRequest, **parts: Any) -> HttpResponseBase:
+            asked = _ask_ahead(request, ahead(request, **parts))
+            try:
+                return guarded(request, asked=asked, **parts)
+            finally:
+                if asked:
+                    asked.drop()
+
+        return begun
 
     return decorate(view) if view is not None else decorate
 

@@ -20,11 +20,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from deftmail.kit import htmx
+from deftmail.kit import htmx, later
 from deftmail.kit.htmx import Toast
 from deftmail.web import icons, nav, states, words
 
 register = template.Library()
+register.tag("later", later.parse)
 Text = str | Promise
 DIST = Path(__file__).parents[1] / "static" / "dist"
 

@@ -64,7 +64,7 @@ class Desk:
 
     def call(self, view: Any, request: Any, **kwargs: Any) -> Any:
         """Run a view without sign-in and limits: these have tests of their own."""
-        return view.__wrapped__.__wrapped__(request, self.mail, **kwargs)
+        return view.__wrapped__.__wrapped__.__wrapped__(request, self.mail, **kwargs)
 
 
 @pytest.fixture(autouse=True)

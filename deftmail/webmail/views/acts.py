@@ -191,7 +191,7 @@ def shown_again(
     query = QueryDict(request.POST.get("view", ""))
     current = "" if closed else request.POST.get("thread", "")
     if key:
-        context = lists.list_context(mail, lists.folder_page(mail, key, query), key, query, current)
+        context = lists.list_context(mail, lists.folder_page(mail.account, key, query), key, query, current)
     else:
         context = lists.search_context(mail, query, current)
     context |= {"oob": True, "closed": closed}

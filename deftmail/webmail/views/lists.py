@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from deftmail.jmap import Conversation, ConversationPage, JmapError
+from deftmail.jmap import Conversation, ConversationPage, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.kit.htmx import is_fragment, redirect
+from deftmail.kit.later import render_around
 from deftmail.webmail import listing, reading, sending
 from deftmail.webmail.access import Mail, mail_view
 
@@ -34,6 +35,7 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
     """What the list and the folder list show. `asked`: the query that says which part of it."""
     query = listing.kept(asked)
     folder = listing.find_folder(page.folders, key) if key else None
+    folders = listing.links(page.folders, key)
     begin = page.position
     total = page.total
     more = total > begin + len(page.rows) if total is not None else len(page.rows) == listing.PAGE
@@ -44,7 +46,7 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
         return listing.list_url(key) + ("?" + urlencode(wanted) if wanted else "")
 
     return {
-        "folders": listing.links(page.folders, key),
+        "folders": folders,
         "folder": folder,
         "folder_key": key,
         "folder_name": listing.folder_name(folder) if folder else _("Search"),
@@ -63,7 +65,7 @@ def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict,
         "quota": page.quota,
         "sent": sending.meter_of(mail),
         "pane": "list",
-        "move_targets": listing.targets(page.folders, key),
+        "move_targets": listing.targets(folders, key),
         "thread_id": current,
         "can": listing.acts_in(key),
     }
@@ -77,37 +79,41 @@ def index(request: HttpRequest, mail: Mail) -> HttpResponseBase:
     return redirect(request, "webmail:folder", "inbox")
 
 
-def folder_page(mail: Mail, key: str, query: QueryDict) -> ConversationPage:
+def folder_page(account: MailAccount, key: str, query: QueryDict) -> ConversationPage:
     """One page of a folder in one request to the engine."""
     where: dict[str, Any] = {"role": key} if key in listing.ROLES else {"mailbox_id": key}
-    return mail.account.conversations(
+    return account.conversations(
         **where, position=position_of(query), limit=listing.PAGE, quota=True, **view_filter(query)
     )
 
 
-@mail_view
+@mail_view(ahead=lambda request, folder: [(folder_page, folder, request.GET)])
 @require_safe
 def folder(request: HttpRequest, mail: Mail, folder: str) -> HttpResponse:
     """The conversations of a folder."""
     current = request.GET.get("open", "")[:255]  # what is read beside it, when the list alone is asked for again
-    context = list_context(mail, folder_page(mail, folder, request.GET), folder, request.GET, current)
+
+    def shown() -> dict[str, Any]:
+        return list_context(mail, mail.ask(folder_page, folder, request.GET), folder, request.GET, current)
+
     if is_fragment(request):
-        return render(request, "webmail/_list.html", {**context, "oob": True})
-    return render(request, "webmail/mail.html", context)
+        return render(request, "webmail/_list.html", {**shown(), "oob": True})
+    frame = {"pane": "list", "folders_url": reverse("webmail:folders"), "sent": sending.meter_of(mail)}
+    return render_around(request, "webmail/mail.html", frame, shown)
 
 
-@mail_view
+@mail_view(ahead=lambda _request, folder, thread_id: [(MailAccount.conversation, thread_id)])
 @require_safe
 def thread(request: HttpRequest, mail: Mail, folder: str, thread_id: str) -> HttpResponse:
     """One conversation: alone for htmx, beside its list as a full page."""
-    conversation = mail.account.conversation(thread_id)
+    conversation = mail.ask(MailAccount.conversation, thread_id)
     just_read = mark_seen(request, mail, conversation)
     if is_fragment(request):
         context = reading.context(request, mail, conversation, folder, conversation.folders)
         if conversation.folders is not None:
             context["folders"] = listing.links(conversation.folders, folder, just_read=just_read)
         return render(request, "webmail/_reading.html", {**context, "oob": True})
-    page = folder_page(mail, folder, request.GET)
+    page = folder_page(mail.account, folder, request.GET)  # after its row has become read
     context = list_context(mail, page, folder, request.GET, thread_id)
     context |= reading.context(request, mail, conversation, folder, page.folders)
     return render(request, "webmail/mail.html", {**context, "pane": "reading"})
@@ -160,11 +166,11 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
     }
 
 
-@mail_view
+@mail_view(ahead=lambda _request, thread_id: [(MailAccount.conversation, thread_id)])
 @require_safe
 def search_thread(request: HttpRequest, mail: Mail, thread_id: str) -> HttpResponse:
     """A conversation found by search, beside the results."""
-    conversation = mail.account.conversation(thread_id)
+    conversation = mail.ask(MailAccount.conversation, thread_id)
     just_read = mark_seen(request, mail, conversation)
     if conversation.folders is None:
         raise NotFound

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from deftmail.jmap import Download, JmapError
+from deftmail.jmap import Download, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.mailproto.filenames import content_disposition
 from deftmail.mailproto.html import sanitize_html
@@ -38,14 +38,14 @@ BODY_POLICY = {
 IMAGES_POLICY = {**BODY_POLICY, "img-src": ["'self'", "data:", "https:", "http:"]}
 
 
-@mail_view
+@mail_view(ahead=lambda _request, email_id: [(MailAccount.email, email_id)])
 @require_safe
 @xframe_options_sameorigin
 def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     """The HTML body of a message for its sandboxed frame (docs/decisions/0004)."""
     images = request.GET.get("images") == "1"
     try:
-        email = mail.account.email(email_id)
+        email = mail.ask(MailAccount.email, email_id)
     except JmapError as error:
         if not error.temporary:
             raise
