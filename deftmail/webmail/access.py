@@ -29,7 +29,7 @@ from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
 from deftmail.tenants.policies import Action
 from deftmail.webmail import listing
-from deftmail.webmail.ahead import Ahead, Question, opened_last, remember
+from deftmail.webmail.ahead import Ahead, Question, last
 from deftmail.webmail.errors import MailAway, MailboxDisabled, MailboxNotReady, NoMailbox
 
 P = ParamSpec("P")
@@ -81,7 +81,10 @@ def open_mail(actor: Actor, ahead: Ahead | None = None) -> Mail:
         account = _account(mailbox.email)
     except EngineError as error:
         raise MailAway(retry_after=AGAIN[MailAway]) from error
-    return Mail(actor, mailbox, account, ahead if ahead and ahead.address == mailbox.email else None)
+    if ahead is not None and ahead.address == mailbox.email:
+        ahead.confirmed = True
+        return Mail(actor, mailbox, account, ahead)
+    return Mail(actor, mailbox, account)
 
 
 def _account(address: str) -> MailAccount:
@@ -89,7 +92,7 @@ def _account(address: str) -> MailAccount:
 
 
 def _ask_ahead(request: HttpRequest, questions: Iterable[Question]) -> Ahead | None:
-    address = opened_last(request.session)
+    address = last.of(request)
     if not address or request.method not in ("GET", "HEAD"):
         return None
     try:
@@ -116,7 +119,7 @@ def mail_view(
         def opened(request: HttpRequest, actor: Actor, *, asked: Ahead | None, **parts: Any) -> HttpResponseBase:
             try:
                 mail = open_mail(actor, asked)
-                remember(request.session, mail.mailbox.email)
+                last.remember(request, mail.mailbox.email)
                 return _answered(inner, request, mail, **parts)
             except tuple(STATES) as refusal:
                 if request.method != "GET" or is_htmx(request):
@@ -131,8 +134,10 @@ def mail_view(
             try:
                 return guarded(request, asked=asked, **parts)
             finally:
-                if asked:
+                if asked is not None:
                     asked.drop()
+                    if not asked.confirmed:
+                        last.forget(request)
 
         return begun
 

@@ -3,44 +3,69 @@
 A list takes the engine longer than everything else that a page does, and three questions to the database stand before
 it: who is it, may he, what is his mailbox. So what a reading page will ask leaves first, for the mailbox that its
 session opened last. The answer is taken only once the same mailbox has been opened in the ordinary way; whoever may not
-open it any more has made the engine search in vain, and sees nothing of it.
+open it any more has made the engine search in vain, once, and sees nothing of it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-from django.contrib.sessions.backends.base import SessionBase
+from django.conf import settings
+from django.http import HttpRequest
 
 from deftmail.jmap import MailAccount
 
 Question = tuple[Callable[..., Any], *tuple[Any, ...]]
 """A function of a MailAccount that only reads, and its other arguments."""
 
-_MAILBOX = "mailbox"
 _threads = ThreadPoolExecutor(40, thread_name_prefix="ahead")  # as many as the engine is asked at once (jmap.transport)
 
 
-def opened_last(session: SessionBase) -> str:
-    """The address of the mailbox this session opened last, or ""."""
-    return str(session.get(_MAILBOX, ""))
+class Last:
+    """Which mailbox each session opened last in this process: a guess, so nothing is lost with it."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._addresses: OrderedDict[str, str] = OrderedDict()
+
+    def of(self, request: HttpRequest) -> str:
+        """The address, or ""."""
+        return self._addresses.get(_session_of(request), "")
+
+    def remember(self, request: HttpRequest, address: str) -> None:
+        """Note what was opened; those who came least lately make room."""
+        with self._lock:
+            self._addresses[_session_of(request)] = address
+            self._addresses.move_to_end(_session_of(request))
+            while len(self._addresses) > self._size:
+                self._addresses.popitem(last=False)
+
+    def forget(self, request: HttpRequest) -> None:
+        """What was guessed did not come true."""
+        self._addresses.pop(_session_of(request), None)
 
 
-def remember(session: SessionBase, address: str) -> None:
-    """Note what was opened; costs a write once a session."""
-    if session.get(_MAILBOX) != address:
-        session[_MAILBOX] = address
+def _session_of(request: HttpRequest) -> str:
+    # The cookie, not the session: to read that is one of the questions that would come first.
+    return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+
+
+last = Last()
 
 
 class Ahead:
-    """Questions under way for one mailbox."""
+    """Questions under way for one mailbox; `confirmed` once it has been opened."""
 
     def __init__(self, address: str, account: MailAccount, questions: Iterable[Question]) -> None:
         self.address = address
+        self.confirmed = False
         self._under_way: list[tuple[Question, Future[Any]]] = [
             (question, _threads.submit(copy_context().run, question[0], account, *question[1:]))
             for question in questions

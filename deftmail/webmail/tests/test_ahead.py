@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 
 from deftmail.domains.testing import make_domain
 from deftmail.jmap import JmapError, MailAccount
@@ -17,7 +18,7 @@ from deftmail.mailboxes.access import own_mailbox
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox_person
 from deftmail.webmail import access, ahead
-from deftmail.webmail.ahead import Ahead
+from deftmail.webmail.ahead import Ahead, Last, last
 
 LIST = ["Mailbox/get", "Email/query", "Email/get", "Thread/get", "Email/get", "Quota/get"]
 
@@ -69,9 +70,9 @@ def reader(cast: Any) -> Any:
 
 
 def remembered(reader: Any, address: str) -> None:
-    session = reader.client.session
-    session["mailbox"] = address
-    session.save()
+    request = RequestFactory().get("/")
+    request.COOKIES = {name: cookie.value for name, cookie in reader.client.cookies.items()}
+    last.remember(request, address)
 
 
 @pytest.mark.django_db
@@ -116,6 +117,22 @@ def test_a_mailbox_that_was_disabled_meanwhile_shows_nothing(reader: Any, engine
     answer = reader.client.get("/mail/f/inbox")
     assert answer.status_code == 403
     assert "alone" not in answer.content.decode()
+    before = len(engine.fake(reader.mailbox.email).requests)
+    reader.client.get("/mail/f/inbox")
+    assert len(engine.fake(reader.mailbox.email).requests) == before, "nor is it searched again and again"
+
+
+@pytest.mark.django_db
+def test_who_signed_out_makes_the_engine_search_once_at_most(reader: Any, engine: Engine) -> None:
+    reader.client.get("/mail/f/inbox")
+    cookies = dict(reader.client.cookies)
+    reader.client.logout()
+    reader.client.cookies.update(cookies)
+    seen = []
+    for _visit in range(3):
+        assert reader.client.get("/mail/f/inbox").status_code == 302
+        seen.append(len(engine.fake(reader.mailbox.email).requests))
+    assert seen[2] == seen[1]
 
 
 @pytest.mark.django_db
@@ -154,3 +171,17 @@ def test_an_error_is_raised_where_the_answer_is_taken() -> None:
     found = under_way.take(fails)
     assert found is None or isinstance(found.exception(5), JmapError)
     assert under_way.take(len) is None
+
+
+def test_who_came_least_lately_is_forgotten() -> None:
+    seen = Last(size=2)
+
+    def visit(session: str) -> Any:
+        request = RequestFactory().get("/")
+        request.COOKIES["dm_session"] = session
+        return request
+
+    for session in ("one", "two", "one", "three"):
+        seen.remember(visit(session), f"{session}@acme.test")
+    assert [seen.of(visit(session)) for session in ("one", "two", "three")] == ["one@acme.test", "", "three@acme.test"]
+    assert seen.of(RequestFactory().get("/")) == ""
