@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from deftmail.kit import htmx, later
 from deftmail.kit.htmx import Toast
 from deftmail.web import icons, nav, states, words
+from deftmail.web.once import once
 
 register = template.Library()
 register.tag("later", later.parse)
@@ -88,6 +89,9 @@ def stylesheet(name: str) -> SafeString:
 def icon(name: str, label: Text = "", **attributes: str) -> SafeString:
     """`{% icon "mail" %}`, `{% icon "mail" label="Mail" class="size-5" %}`."""
     return icons.icon(name, css=attributes.get("class", ""), label=str(label))
+
+
+register.tag("icon", once(register.tags["icon"]))
 
 
 @register.simple_tag
