@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -231,6 +232,7 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 LOGGING_CONFIG = "deftmail.kit.logs.configure"
 # Bound where a view asks who it is (tenants.guards): the middleware would ask the database at every request, also for
 # pages that need neither, and once more while an outage of it is being answered.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # the line at its end says it all
 DJANGO_STRUCTLOG_USER_ID_FIELD = None
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = False
