@@ -24,6 +24,10 @@ from deftmail.jmap import MailAccount
 Question = tuple[Callable[..., Any], *tuple[Any, ...]]
 """A function of a MailAccount that only reads, and its other arguments."""
 
+HEAD_START = 0.0007
+"""Seconds in which the questions leave undisturbed. One thread runs at a time: without it our next lines would come
+before the body of the request, or between its head and its body, and the engine would wait for them."""
+
 _threads = ThreadPoolExecutor(40, thread_name_prefix="ahead")  # as many as the engine is asked at once (jmap.transport)
 
 
@@ -70,7 +74,7 @@ class Ahead:
             (question, _threads.submit(copy_context().run, question[0], account, *question[1:]))
             for question in questions
         ]
-        time.sleep(0)  # hands the interpreter over at once; else the engine would idle until our next wait
+        time.sleep(HEAD_START)
 
     def take(self, *question: Any) -> Future[Any] | None:
         """The answer that is under way; None when this was not asked, or no thread was free to ask it yet."""

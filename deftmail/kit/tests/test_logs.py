@@ -57,6 +57,16 @@ def test_a_request_is_logged_without_link_secret_search_words_or_a_forged_addres
     assert {line["request_id"] for line in lines} == {response["X-Request-ID"]}
 
 
+def test_one_line_says_what_was_asked_with_what_program_and_how_long_it_took() -> None:
+    request = RequestFactory().get("/domains/", headers={"User-Agent": "mutt/2.2" + "x" * 1000})
+    [line] = [line for line in lines_of(request)[1] if line["log_level"] != "debug"]
+    assert line["event"] == "request_finished"
+    assert line["code"] == 200
+    assert 0 <= line["duration_ms"] < 10_000
+    assert line["user_agent"].startswith("mutt/2.2x")
+    assert len(line["user_agent"]) <= 300
+
+
 def test_lines_of_other_libraries_are_cleaned_too(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level

@@ -31,43 +31,53 @@ def view_filter(query: QueryDict) -> dict[str, Any]:
     return {"unread": show == "unread", "starred": show == "starred"}
 
 
-def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict, current: str = "") -> dict[str, Any]:
-    """What the list and the folder list show. `asked`: the query that says which part of it."""
-    query = listing.kept(asked)
-    folder = listing.find_folder(page.folders, key) if key else None
-    folders = listing.links(page.folders, key)
-    begin = page.position
-    total = page.total
-    more = total > begin + len(page.rows) if total is not None else len(page.rows) == listing.PAGE
-
-    def at(position: int, **changed: str) -> str:
-        wanted = {**query, "from": str(position) if position else "", **changed}
-        wanted = {name: value for name, value in wanted.items() if value}
-        return listing.list_url(key) + ("?" + urlencode(wanted) if wanted else "")
-
+def list_frame(key: str, asked: QueryDict, current: str = "") -> dict[str, Any]:
+    """What a list shows that is known before the engine has answered. `asked`: the query that says which part of it."""
     return {
-        "folders": folders,
-        "folder": folder,
         "folder_key": key,
-        "folder_name": listing.folder_name(folder) if folder else _("Search"),
-        "rows": listing.rows(page, key, mail.own, query, current),
-        "begin": begin + 1,
-        "end": begin + len(page.rows),
-        "total": total,
-        "newer": at(max(begin - listing.PAGE, 0)) if begin else "",
-        "older": at(begin + listing.PAGE) if more else "",
-        "list_url": at(begin),
-        "filters": {"all": at(0, show=""), "unread": at(0, show="unread"), "starred": at(0, show="starred")},
+        "list_url": _at(key, asked, position_of(asked)),
+        "filters": {
+            "all": _at(key, asked, 0, show=""),
+            "unread": _at(key, asked, 0, show="unread"),
+            "starred": _at(key, asked, 0, show="starred"),
+        },
         "folders_url": reverse("webmail:folders"),
         "show": asked.get("show", ""),
         "q": asked.get("q", ""),
-        "view": urlencode(query),
-        "quota": page.quota,
-        "sent": sending.meter_of(mail),
+        "view": urlencode(listing.kept(asked)),
         "pane": "list",
-        "move_targets": listing.targets(folders, key),
         "thread_id": current,
         "can": listing.acts_in(key),
+    }
+
+
+def _at(key: str, asked: QueryDict, position: int, **changed: str) -> str:
+    wanted = {**listing.kept(asked), "from": str(position) if position else "", **changed}
+    wanted = {name: value for name, value in wanted.items() if value}
+    return listing.list_url(key) + ("?" + urlencode(wanted) if wanted else "")
+
+
+def list_context(mail: Mail, page: ConversationPage, key: str, asked: QueryDict, current: str = "") -> dict[str, Any]:
+    """What the list and the folder list show."""
+    folder = listing.find_folder(page.folders, key) if key else None
+    folders = listing.links(page.folders, key)
+    begin = page.position
+    end = begin + len(page.rows)
+    more = page.total > end if page.total is not None else len(page.rows) == listing.PAGE
+    return {
+        **list_frame(key, asked, current),
+        "folders": folders,
+        "folder": folder,
+        "folder_name": listing.folder_name(folder) if folder else _("Search"),
+        "rows": listing.rows(page, key, mail.own, listing.kept(asked), current),
+        "begin": begin + 1,
+        "end": end,
+        "total": page.total,
+        "newer": _at(key, asked, max(begin - listing.PAGE, 0)) if begin else "",
+        "older": _at(key, asked, begin + listing.PAGE) if more else "",
+        "quota": page.quota,
+        "sent": sending.meter_of(mail),
+        "move_targets": listing.targets(folders, key),
     }
 
 
@@ -98,7 +108,7 @@ def folder(request: HttpRequest, mail: Mail, folder: str) -> HttpResponse:
 
     if is_fragment(request):
         return render(request, "webmail/_list.html", {**shown(), "oob": True})
-    frame = {"pane": "list", "folders_url": reverse("webmail:folders"), "sent": sending.meter_of(mail)}
+    frame = {**list_frame(folder, request.GET, current), "sent": sending.meter_of(mail)}
     return render_around(request, "webmail/mail.html", frame, shown)
 
 
