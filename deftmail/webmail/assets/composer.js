@@ -138,6 +138,9 @@ function start(root) {
     true,
   )
 
+  // Still here after the answer, so nothing was thrown away: what is typed on is saved again.
+  form.addEventListener('htmx:finally:request', () => root.isConnected && (leaving = false))
+
   root.querySelector('[data-close]').addEventListener('click', async (event) => {
     const floating = root.closest('.composer-root')
     if (!floating && !dirty && !saving) return

@@ -259,6 +259,22 @@ def test_a_letter_is_written_with_a_file_and_sent(tab: Tab, anna: Box, bert: Box
     assert tab.loads == 1
 
 
+@pytest.mark.parametrize("key", ["", "Enter"])
+def test_a_draft_that_is_thrown_away_is_not_sent(tab: Tab, anna: Box, bert: Box, key: str) -> None:
+    tab.page.goto("/mail/f/inbox")
+    tab.page.keyboard.press("c")
+    composer = tab.page.locator(".composer")
+    composer.locator("[name=to]").fill(bert.address)
+    composer.locator("[name=subject]").fill("Better not")
+    expect(tab.page.locator("[data-save-state]")).to_have_text("Draft saved")
+    bin_ = composer.locator("[data-discard]")
+    bin_.press(key) if key else bin_.click()
+    expect(composer).to_have_count(0)
+    expect(tab.page.locator("#toasts")).to_contain_text("Draft moved to Trash")
+    assert anna.subjects("Trash") == ["Better not"]
+    assert anna.subjects("Drafts") == anna.subjects("Sent") == bert.subjects("INBOX") == []
+
+
 def test_files_over_25_mb_are_refused_before_they_travel(tab: Tab, anna: Box, tmp_path: Path) -> None:
     huge = tmp_path / "huge.bin"
     with huge.open("wb") as file:

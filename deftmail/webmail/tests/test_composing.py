@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from deftmail.jmap import Email, SendRefused, SendUnknown, Sent
 from deftmail.kit import ratelimit
+from deftmail.kit.problems import BadRequest
 from deftmail.sending import counters
 from deftmail.sending.decisions import Code
 from deftmail.sending.limits import Decision, Meter
@@ -236,6 +237,13 @@ def test_who_was_refused_among_others_is_told_where_it_says_sent(
     [said] = messages.get_messages(request)
     assert "Sent, but not to nobody@acme.test (Mailbox does not exist); odd@acme.test:" in said.message
     assert said.level == messages.ERROR, "it stays until it is read"
+
+
+@pytest.mark.parametrize("do", ["", "discard"])
+def test_what_does_not_say_send_is_not_sent(desk: Desk, do: str) -> None:
+    with pytest.raises(BadRequest):
+        post(desk, do=do)
+    assert not desk.fake.emails
 
 
 def test_nothing_of_a_refusal_without_words_is_left_unsaid() -> None:

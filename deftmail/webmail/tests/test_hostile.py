@@ -63,7 +63,7 @@ def test_something_else_written_in_a_form_that_was_sent_is_not_taken_for_a_secon
     page = desk.call(compose.compose, desk.request("get", "/mail/compose")).content.decode()
     found = re.search(r'name="message_id" value="([^"]+)"', page)
     assert found
-    form = {"to": "b@other.example", "subject": "One", "text": "Hello", "message_id": found[1]}
+    form = {"to": "b@other.example", "subject": "One", "text": "Hello", "message_id": found[1], "do": "send"}
 
     def send(**changed: str) -> Any:
         return desk.call(compose.compose, desk.request("post", "/mail/compose", {**form, **changed}))

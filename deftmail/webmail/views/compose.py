@@ -17,6 +17,7 @@ from deftmail.jmap.errors import InvalidMessage, OverQuota, SendRefused, SendUnk
 from deftmail.jmap.errors import TooLarge as JmapTooLarge
 from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
+from deftmail.kit.problems import BadRequest
 from deftmail.mailboxes.models import MailUser
 from deftmail.webmail import composing, listing, sending, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
@@ -28,13 +29,19 @@ from deftmail.webmail.views.acts import own_page, where_to
 @mail_view(limit="webmail")
 @require_http_methods(["GET", "HEAD", "POST"])
 def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
-    """The composer; a POST sends, or saves when `do=save` (the way without scripts)."""
+    """The composer; a POST sends when `do=send`, and saves when `do=save` (the way without scripts).
+
+    Raises BadRequest for any other: what is sent cannot be called back, so it is never what is left over.
+    """
     if request.method != "POST":
         start = _start(request, mail)
         return _show(request, mail, ComposeForm(initial=start.initial), start.attached)
+    do = request.POST.get("do")
+    if do not in ("send", "save"):
+        raise BadRequest
     form = ComposeForm(request.POST)
     attached = _attached(request, mail)
-    if request.POST.get("do") == "save":
+    if do == "save":
         return _save_and_leave(request, mail, form, attached)
     if form.is_valid():
         message = composing.outgoing(mail, form, attached, complete=True)

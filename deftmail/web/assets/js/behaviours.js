@@ -76,6 +76,10 @@ on('submit', 'form', (event, form) => {
   setTimeout(() => button.setAttribute('aria-busy', 'true'))
   setTimeout(() => button.removeAttribute('aria-busy'), 8000)
 })
+// A button's own address counts, as it does without htmx, which reads it on boosted forms only.
+document.addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
+  if (ctx.request.submitter?.hasAttribute('formaction')) ctx.request.action = ctx.request.submitter.getAttribute('formaction')
+})
 document.addEventListener('htmx:before:request', (event) => event.detail.ctx.request.submitter?.setAttribute('aria-busy', 'true'))
 document.addEventListener('htmx:finally:request', (event) => event.detail.ctx.request.submitter?.removeAttribute('aria-busy'))
 addEventListener('pageshow', () => {
