@@ -41,6 +41,27 @@ document.addEventListener('deft:mail-changed', () => {
   if (root && !root.children.length && (!document.activeElement || document.activeElement === document.body)) focusBack()
 })
 
+// Nothing leads away from text that is not in Drafts yet, least of all to the sign-in page: it is saved first.
+let open = null // the composer that is there: { root, save(), unsaved() }
+const unsaved = () => Boolean(open?.unsaved())
+const leave = async (url) => {
+  await open.save()
+  if (!unsaved()) location.assign(url)
+}
+document.addEventListener('htmx:after:request', (event) => {
+  const to = event.detail.ctx.response.headers.get('HX-Redirect')
+  if (!to || !unsaved()) return
+  event.preventDefault()
+  leave(to)
+})
+// On the window: what the page does with a click itself has been done by then.
+addEventListener('click', (event) => {
+  const link = event.target.closest?.('a[href]')
+  if (!link || link.target || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || open?.root.contains(link) || !unsaved()) return
+  event.preventDefault()
+  leave(link.href)
+})
+
 function start(root) {
   const form = root.querySelector('form')
   const holder = root.querySelector('[data-editor]')
@@ -61,6 +82,10 @@ function start(root) {
   let saving = null // the save under way; the next waits for it, so that no two make two drafts
   let leaving = false
   let failed = false
+
+  open = { root, save, unsaved: () => (dirty || Boolean(saving)) && !leaving }
+  // Only while saving fails: else leaving needs no question.
+  const ask = (event) => dirty && !leaving && event.preventDefault()
 
   // In a timer: htmx is still at work on what it has put in.
   if (unwanted && root.closest('.composer-root')) return setTimeout(shut)
@@ -97,19 +122,24 @@ function start(root) {
       return save()
     }
     dirty = false
-    state.textContent = root.dataset.saySaving
+    let signedOut = false
+    if (!failed) state.textContent = root.dataset.saySaving // else what is wrong stays to be read
     saving = (async () => {
       try {
-        const answer = await fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token(), Accept: 'application/json' } })
+        const answer = await fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token(), 'HX-Request': 'true' } })
+        signedOut = answer.status === 401
+        if (!answer.ok) throw new Error(answer.statusText)
         const said = await answer.json()
-        if (!answer.ok) throw new Error(said.error)
         form.elements.draft_id.value = said.draft_id
         form.elements.message_id.value = said.message_id
         state.textContent = said.said
         failed = false
+        removeEventListener('beforeunload', ask)
       } catch {
         dirty = failed = true
-        state.textContent = root.dataset.sayFailed
+        const wrong = root.querySelector(signedOut ? '[data-say-signed-out]' : '[data-say-failed]').content.cloneNode(true)
+        if (state.textContent !== wrong.textContent) state.replaceChildren(wrong)
+        addEventListener('beforeunload', ask)
         timer = setTimeout(save, 15000)
       } finally {
         saving = null
@@ -138,8 +168,14 @@ function start(root) {
     true,
   )
 
-  // Still here after the answer, so nothing was thrown away: what is typed on is saved again.
-  form.addEventListener('htmx:finally:request', () => root.isConnected && (leaving = false))
+  // Still here after the answer, so nothing was sent or thrown away: what was typed is saved as before.
+  form.addEventListener('htmx:finally:request', () => {
+    if (!root.isConnected) return
+    leaving = false
+    save()
+  })
+  // Who comes back from signing in need not wait for the next try.
+  addEventListener('focus', () => failed && save())
 
   root.querySelector('[data-close]').addEventListener('click', async (event) => {
     const floating = root.closest('.composer-root')

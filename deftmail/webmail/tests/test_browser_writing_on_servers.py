@@ -1,0 +1,58 @@
+"""The composer in Chromium on real servers: what is written is not lost on the way, whatever else is clicked."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Dialog, Locator, expect
+
+from deftmail.webmail.tests.conftest import Box, Office, Tab, letter
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def anna(office: Office) -> Box:
+    office.anna.clear()
+    return office.anna
+
+
+def write(tab: Tab, text: str, **fields: str) -> Locator:
+    """Open the composer and write into it."""
+    tab.page.keyboard.press("c")
+    composer = tab.page.locator(".composer")
+    expect(composer.locator("[data-editor]")).to_be_visible()
+    for name, value in fields.items():
+        composer.locator(f"[name={name}]").fill(value)
+    composer.locator("[data-editor]").click()
+    tab.page.keyboard.type(text)
+    return composer
+
+
+def test_who_is_signed_out_while_writing_is_led_away_by_no_click(tab: Tab, anna: Box, site: str) -> None:
+    anna.put(letter("Hello"))
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "Precious", subject="Not lost")
+    tab.context.clear_cookies(name="dm_session")
+    state = composer.locator("[data-save-state]")
+    tab.page.locator(".thread .row-link").click()
+    expect(state.get_by_role("link", name="Sign in in another tab")).to_have_attribute("target", "_blank")
+    tab.page.locator(".folder-link[href$=archive]").click()
+    expect(composer.locator("[data-editor]")).to_contain_text("Precious")
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    tab.page.on("dialog", stay)
+    with tab.page.expect_event("dialog"):
+        tab.page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+    tab.context.add_cookies([{"name": "dm_session", "value": anna.session, "url": site}])
+    tab.page.evaluate("dispatchEvent(new Event('focus'))")  # back from the other tab
+    expect(state).to_have_text("Draft saved")
+    tab.page.locator(".folder-link[href$=archive]").click()
+    tab.page.wait_for_url("**/mail/f/archive")
+    assert asked == ["beforeunload"]
+    assert anna.subjects("Drafts") == ["Not lost"]
+    tab.said.clear()  # Chromium reports the answers 401
