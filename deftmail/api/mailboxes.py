@@ -178,7 +178,7 @@ def may_send(
         raise Unavailable
     return MaySend(
         allowed=decision.allowed,
-        detail=decision.sentence,
+        detail=decision.answer,
         limit=decision.limit,
         used=decision.used,
         maximum=decision.maximum,

@@ -67,7 +67,7 @@ def _decide(address: str, recipients: Sequence[str], queue_id: str) -> Decision:
         sender = facts.sender(address)
         verdict = decisions.may_send(Door.SUBMISSION, address, sender, address)
         if not verdict.allowed or sender is None or sender.subject is None:
-            return Decision(verdict.code, verdict.reason, verdict.sentence)
+            return Decision(verdict.code, verdict.reason, verdict.sentence, help_url=verdict.help_url)
         outside = chargeable(recipients, sender.subject.own_domains)
         if not outside:
             return ALLOWED

@@ -28,23 +28,32 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`sentence` is plain ASCII English: it becomes part of an SMTP reply (RFC 5321 §4.2)."""
+    """`sentence` is plain ASCII English: it becomes part of an SMTP reply (RFC 5321 §4.2).
+
+    help_url: where the reply sends people; a page has a link of its own
+    """
 
     code: Code
     reason: str = ""
     sentence: str = ""
+    help_url: str = field(default="", kw_only=True)
 
     @property
     def allowed(self) -> bool:
         return self.code is Code.OK
 
     @property
+    def answer(self) -> str:
+        """The sentence for who reads it outside of our pages: with the address to go to."""
+        return f"{self.sentence}. See {self.help_url}" if self.help_url else self.sentence
+
+    @property
     def reply(self) -> str:
         """The SMTP reply with its enhanced code (RFC 3463 §3.8, X.7.1); empty when allowed."""
         return {
             Code.OK: "",
-            Code.LATER: f"450 4.7.1 {self.sentence}",
-            Code.REFUSE: f"550 5.7.1 {self.sentence}",
+            Code.LATER: f"450 4.7.1 {self.answer}",
+            Code.REFUSE: f"550 5.7.1 {self.answer}",
         }[self.code]
 
 
@@ -171,8 +180,8 @@ def _blocked(sender: Sender, block: BlockFact) -> Verdict:
     return Verdict(
         Code.LATER if block.ends_at else Code.REFUSE,
         f"blocked-{block.whose}",
-        f"Sending from {whose} is stopped {until}: {_plain(block.reason).rstrip('.')}. Receiving and reading go on. "
-        f"See {sender.help_url}",
+        f"Sending from {whose} is stopped {until}: {_plain(block.reason).rstrip('.')}. Receiving and reading go on",
+        help_url=sender.help_url,
     )
 
 

@@ -134,7 +134,7 @@ def over(limit: Limit, *, used: int, maximum: int, asked: int, frees_at: datetim
             f"Room again at {moment(frees_at)}"
         )
         code = Code.LATER
-    return Decision(code, f"limit-{limit.name}", f"{words}. See {link}", limit.name, used, maximum, frees_at)
+    return Decision(code, f"limit-{limit.name}", words, limit.name, used, maximum, frees_at, help_url=link)
 
 
 def moment(at: datetime) -> str:

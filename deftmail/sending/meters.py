@@ -98,7 +98,7 @@ def of_domains(company: Tenant, domains: Sequence[Domain]) -> dict[UUID, dict[st
 def sentence(decision: Decision) -> str:
     """A refusal in the reader's language and zone, where one of our limits said no; else as the door says it."""
     if decision.limit == "":
-        return decision.sentence
+        return decision.sentence.rstrip(".") + "."
     words = {"used": f"{decision.used:,}", "limit": f"{decision.maximum:,}", "what": _WHAT[decision.limit]()}
     if decision.frees_at is None:
         return _("The limit is %(limit)s %(what)s: send to fewer at once.") % words

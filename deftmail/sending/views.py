@@ -36,8 +36,11 @@ CHOICES_AT_MOST = 200
 @require_GET
 @signed_in(Action.MAIL_USE)
 def door(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """Where the link of every refusal leads: the console's meter, or one's own mail where it stands at the foot."""
-    return plain_redirect("sending:meter" if actor.can(Action.CONSOLE_VIEW) else "webmail:index")
+    """Where the address in every refusal leads: the console's meter, or one's own mail and a word on whom to ask."""
+    if actor.can(Action.CONSOLE_VIEW):
+        return plain_redirect("sending:meter")
+    toast(request, _("What you have sent stands below your folders. For more, ask an administrator of your company."))
+    return plain_redirect("webmail:index")
 
 
 @require_GET

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftmail.sending.decisions import OK, Code, Door, Recipient, Sender, Verdict, base_address, may_receive, may_send
+from deftmail.sending.decisions import (
+    OK,
+    BlockFact,
+    Code,
+    Door,
+    Recipient,
+    Sender,
+    Verdict,
+    base_address,
+    may_receive,
+    may_send,
+)
 
 ALICE = Sender(
     email="alice@acme.test",
@@ -111,6 +122,12 @@ class TestTheReply:
         assert Verdict(Code.LATER, "x", "Wait").reply == "450 4.7.1 Wait"
         assert Verdict(Code.REFUSE, "x", "No").reply == "550 5.7.1 No"
         assert OK.reply == ""
+
+    def test_names_the_address_to_go_to_which_the_sentence_does_not(self):
+        block = BlockFact("company", "spam.", None)
+        verdict = ask(block=block, help_url="https://mail.test/sending")
+        assert verdict.reply.endswith("spam. Receiving and reading go on. See https://mail.test/sending")
+        assert "https" not in verdict.sentence
 
     @given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400))
     def test_never_carries_what_somebody_typed_out_of_its_line(self, account, envelope_from, reason):

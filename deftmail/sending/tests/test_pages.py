@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.urls import reverse
 
@@ -89,7 +90,10 @@ def url(name, *args):
 class TestTheDoor:
     def test_leads_each_to_his_meter(self, cast):
         assert cast.owner.client.get("/sending")["Location"] == url("meter")
-        assert cast.user.client.get("/sending")["Location"] == reverse("webmail:index")
+        answer = cast.user.client.get("/sending")
+        assert answer["Location"] == reverse("webmail:index")
+        [said] = get_messages(answer.wsgi_request)
+        assert "ask an administrator of your company" in said.message
 
 
 class TestTheMeter:

@@ -83,7 +83,7 @@ def desk() -> Desk:
         fake.add_mailbox(name, role)
     fake.add_mailbox("Archive", "archive")
     mailbox = SimpleNamespace(pk=uuid4(), email="anna@acme.test", display_name="Anna Keller", status="active")
-    actor = SimpleNamespace(user_id=uuid4())
+    actor = SimpleNamespace(user_id=uuid4(), can=lambda _action: False)
     return Desk(fake, Mail(actor, mailbox, fake.account()))  # type: ignore[arg-type]
 
 

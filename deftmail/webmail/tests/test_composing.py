@@ -303,7 +303,8 @@ class TestALimit:
             "Not sent: 50 of 50 recipients in 24 hours for this mailbox are used. Room again at 2 Jan, 03:04." in page
         )
         assert "kept in Drafts" in page
-        assert f'href="{reverse("sending:door")}"' in page
+        assert "Ask an administrator of your company." in page
+        assert reverse("sending:door") not in page
         assert asked[0] == ("anna@acme.test", ["mei@north.example", "bo@north.example"])
         drafts = [each for each in desk.fake.emails.values() if "$draft" in each["keywords"]]
         assert len(drafts) == 1
@@ -319,16 +320,24 @@ class TestALimit:
 
     def test_a_block_says_what_the_door_says(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         self.limited(
-            monkeypatch, reason="blocked-mailbox", limit="", sentence="Sending from anna@acme.test is stopped."
+            monkeypatch,
+            reason="blocked-mailbox",
+            limit="",
+            sentence="Sending from anna@acme.test is stopped",
+            help_url="https://mail.test/sending",
         )
-        assert "Not sent: Sending from anna@acme.test is stopped." in post(desk).content.decode()
+        page = post(desk).content.decode()
+        assert "Not sent: Sending from anna@acme.test is stopped. Your message is kept in Drafts." in page
+        assert "mail.test" not in page
+        monkeypatch.setattr(desk.mail.actor, "can", lambda _action: True)
+        assert f'href="{reverse("sending:meter")}"' in post(desk).content.decode()
 
     def test_what_cannot_be_asked_is_left_to_the_door(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         self.limited(monkeypatch, reason="unavailable", limit="")
         assert post(desk).status_code == 200
 
     def test_a_composer_that_opens_on_a_block_says_so(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.limited(monkeypatch, reason="blocked-mailbox", limit="", sentence="Sending is stopped until 14:00.")
+        self.limited(monkeypatch, reason="blocked-mailbox", limit="", sentence="Sending is stopped until 14:00")
         request = desk.request("get", "/mail/compose", **{"HX-Request": "true"})
         page = desk.call(compose.compose, request).content.decode()
         assert "Sending is stopped until 14:00." in page

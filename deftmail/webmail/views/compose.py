@@ -19,6 +19,7 @@ from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
 from deftmail.kit.problems import BadRequest
 from deftmail.mailboxes.models import MailUser
+from deftmail.tenants.policies import Action
 from deftmail.webmail import composing, listing, sending, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
@@ -67,9 +68,7 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         draft = mail.account.save_draft(message, replaces=data["draft_id"] or None)
         _keep_draft(request, form, draft.id)
         form.held_by_limits = True
-        form.add_error(
-            None, _("Not sent: %(why)s") % {"why": why.rstrip(".") + "."} + " " + _("Your message is kept in Drafts.")
-        )
+        form.add_error(None, _("Not sent: %(why)s") % {"why": why} + " " + _("Your message is kept in Drafts."))
         return None
     try:
         with sendonce.alone(message.message_id):
@@ -260,6 +259,7 @@ def _show(
         "show_cc": bool(data.get("cc") or data.get("bcc")),
         "stopped": mail.mailbox.status == MailUser.Status.SUSPENDED,
         "held": sending.why_not(mail) if request.method != "POST" else "",
+        "may_look": mail.actor.can(Action.CONSOLE_VIEW),
         "title": form["subject"].value() or _("New message"),
     }
     if is_fragment(request):
