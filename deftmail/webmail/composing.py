@@ -260,8 +260,11 @@ def _recipients(form: ComposeForm, name: str, *, complete: bool) -> tuple[Addres
         return tuple(Address(item.address.ascii, item.name) for item in parse_recipients(text))
     except MailprotoError as error:
         if complete:
-            item = error.params.get("item", "")
-            form.add_error(name, _("“%(item)s” is not an address: %(why)s") % {"item": item, "why": str(error)})
+            item, why = error.params.get("item", ""), str(error)
+            named = not item or f'"{item}"' in why
+            form.add_error(
+                name, why if named else _("“%(item)s” is not an address: %(why)s") % {"item": item, "why": why}
+            )
             return ()
         # A draft keeps what is typed so far where it can be read.
         return tuple(

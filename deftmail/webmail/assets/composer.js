@@ -221,6 +221,9 @@ function start(root) {
       form.elements.subject.focus()
     })
     field.addEventListener('input', () => {
+      // What was wrong with the recipients is being mended, whichever field it stands at.
+      for (const error of root.querySelectorAll('.field-error')) error.remove()
+      for (const each of root.querySelectorAll('[aria-invalid]')) for (const name of ['aria-invalid', 'aria-describedby']) each.removeAttribute(name)
       if (/[\r\n]/.test(field.value)) field.value = field.value.replace(/\s*[\r\n]+\s*/g, ', ')
     })
   }
