@@ -56,3 +56,15 @@ def test_who_is_signed_out_while_writing_is_led_away_by_no_click(tab: Tab, anna:
     assert asked == ["beforeunload"]
     assert anna.subjects("Drafts") == ["Not lost"]
     tab.said.clear()  # Chromium reports the answers 401
+
+
+def test_the_focus_is_seen_on_attach(tab: Tab, anna: Box) -> None:
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "")
+    composer.locator("[data-send]").focus()
+    for _ in range(10):
+        tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("'attach' in document.activeElement.dataset"):
+            break
+    ring = tab.page.evaluate("getComputedStyle(document.activeElement.closest('label')).outlineStyle")
+    assert ring == "solid"
