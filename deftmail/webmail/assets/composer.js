@@ -1,5 +1,5 @@
 // The composer: editor, autosave that never touches what is typed, attachments with progress.
-import { announce, cookie, on, register, toast } from '@deftmail/ui'
+import { announce, cookie, on, register, tidyToasts, toast } from '@deftmail/ui'
 
 const PAUSE = 2500 // ms after the last edit until a draft is saved
 
@@ -75,6 +75,7 @@ function start(root) {
     clearTimeout(timer)
     coming = 0
     root.parentElement.replaceChildren()
+    tidyToasts()
     focusBack()
   }
   let dirty = false
@@ -240,6 +241,7 @@ function start(root) {
   // ——— Attachments: each goes up at once, with its progress.
   const list = root.querySelector('[data-files]')
   const input = root.querySelector('[data-attach]')
+  const complain = (text) => toast(text, { kind: 'error', about: root })
   input.addEventListener('change', () => {
     attach([...input.files])
     input.value = ''
@@ -265,7 +267,7 @@ function start(root) {
     for (const file of files) {
       const sum = [...list.children].reduce((all, item) => all + Number(item.dataset.size || 0), 0)
       if (sum + file.size > Number(root.dataset.maxBytes)) {
-        toast(root.dataset.sayTooLarge, { kind: 'error' })
+        complain(root.dataset.sayTooLarge)
         return
       }
       up(file)
@@ -291,7 +293,7 @@ function start(root) {
     request.upload.addEventListener('progress', (event) => event.lengthComputable && (bar.value = event.loaded / event.total))
     const failed = () => {
       item.remove()
-      toast(request.status === 413 ? root.dataset.sayTooLarge : root.dataset.sayUploadFailed, { kind: 'error' })
+      complain(request.status === 413 ? root.dataset.sayTooLarge : root.dataset.sayUploadFailed)
     }
     request.addEventListener('error', failed)
     request.addEventListener('load', () => {

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from playwright.sync_api import Dialog, Locator, expect
+from playwright.sync_api import Browser, Dialog, Locator, expect
 
 from deftmail.webmail.tests.conftest import Box, Office, Tab, letter
 
 pytestmark = pytest.mark.servers
+
+HIT = """(selector) => {
+  const shown = [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility())
+  return shown.every((each) => {
+    const box = each.getBoundingClientRect()
+    return each.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2))
+  })
+}"""
+STILL = "(toast) => Promise.all(toast.getAnimations().map((each) => each.finished))"
 
 
 @pytest.fixture
@@ -68,3 +79,40 @@ def test_the_focus_is_seen_on_attach(tab: Tab, anna: Box) -> None:
             break
     ring = tab.page.evaluate("getComputedStyle(document.activeElement.closest('label')).outlineStyle")
     assert ring == "solid"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 1440])
+def test_a_toast_lies_on_no_button_and_leaves_with_what_it_is_about(
+    chromium: Browser, site: str, anna: Box, tmp_path: Path, width: int
+) -> None:
+    huge = tmp_path / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(26 * 1024 * 1024)
+    anna.put(letter("Hello"))
+    tab = Tab(chromium, site, anna, viewport={"width": width, "height": 844})
+    page = tab.page
+    toast = page.locator(".toast")
+
+    def reachable(selector: str) -> bool:
+        """Whether a click in the middle of each of these that is shown hits it."""
+        return bool(page.evaluate(HIT, selector))
+
+    page.goto("/mail/f/inbox")
+    page.keyboard.press("c")
+    composer = page.locator(".composer")
+    expect(composer.locator("[data-editor]")).to_be_visible()
+    composer.locator("[data-attach]").set_input_files(huge)
+    expect(toast).to_contain_text("25 MB")
+    toast.evaluate(STILL)
+    assert reachable(".composer-head .btn, .composer-foot .btn")
+    if width != 390:  # there the composer covers the rest
+        assert reachable(".mail-top .btn, .compose-button, .folders-head a")
+    composer.locator("[data-close]").click()
+    expect(toast).to_have_count(0)
+    page.locator(".thread input[name=ids]").check()
+    page.locator("[data-bulk] [data-act=archive]").click()
+    expect(toast).to_contain_text("Undo")
+    toast.evaluate(STILL)
+    assert reachable(".compose-fab, .compose-button, .mail-top .btn")
+    tab.context.close()
+    assert tab.said == []

@@ -1,5 +1,5 @@
 // Toasts: from the server in a page, from HX-Trigger of a fragment, from scripts. Undo posts and puts the toast away.
-import { announce, cookie, htmx, on, register, say, toast } from './ui.js'
+import { announce, cookie, htmx, on, register, say, tidyToasts, toast } from './ui.js'
 
 const STAY = { info: 6000, success: 6000, warning: 10000, error: 0 } // ms; an error stays until it is put away
 
@@ -52,6 +52,13 @@ document.addEventListener('deft:toast', (event) => {
 })
 document.addEventListener('deft:announce', (event) => announce(event.detail?.text))
 
+// What goes wrong in [data-own-errors] is of no interest when that has closed.
+const about = ({ sourceElement }) => sourceElement?.closest?.('[data-own-errors]') ?? null
+document.addEventListener('htmx:after:swap', ({ detail: { ctx } }) => {
+  if (ctx.target?.id === 'toasts') ctx.target.lastElementChild.about = about(ctx)
+  tidyToasts()
+})
+
 // An answer that is no fragment must not be swapped in: say it, and keep what was typed.
 document.addEventListener('htmx:after:request', (event) => {
   const { ctx } = event.detail
@@ -60,8 +67,9 @@ document.addEventListener('htmx:after:request', (event) => {
   ctx.swap = 'none'
   const wait = Number(headers.get('Retry-After'))
   const text = { 401: say('signedOut'), 403: say('refused'), 404: say('gone'), 429: say('tooMany'), 503: say('away') }[status] ?? say('failed')
-  toast(wait ? `${text} (${wait} s)` : text, { kind: 'error' })
+  toast(wait ? `${text} (${wait} s)` : text, { kind: 'error', about: about(ctx) })
 })
 document.addEventListener('htmx:error', (event) => {
-  if (event.detail?.error instanceof TypeError || event.detail?.ctx?.status?.startsWith?.('error')) toast(say('offline'), { kind: 'error' })
+  const { error, ctx } = event.detail ?? {}
+  if (error instanceof TypeError || ctx?.status?.startsWith?.('error')) toast(say('offline'), { kind: 'error', about: ctx && about(ctx) })
 })

@@ -41,19 +41,25 @@ export function announce(text) {
 /** A word of the interface in the reader's language: base.html keeps them on <body data-say-…>. */
 export const say = (key) => document.body.dataset[`say${key[0].toUpperCase()}${key.slice(1)}`] || key
 
-/** Show a toast. `undo`: address that takes a POST to undo. kind: info, success, warning, error. */
-export function toast(text, { undo = '', kind = 'info' } = {}) {
+/** Show a toast. `undo`: address that takes a POST to undo. kind: info, success, warning, error. `about`: see tidyToasts. */
+export function toast(text, { undo = '', kind = 'info', about = null } = {}) {
   const region = document.getElementById('toasts')
   const template = document.getElementById(`toast-${undo ? 'undo' : 'plain'}`)
   if (!region || !template) return
   const element = template.content.firstElementChild.cloneNode(true)
   element.dataset.kind = kind
+  element.about = about
   if (kind === 'error') element.setAttribute('role', 'alert')
   element.querySelector('p').textContent = text
   const form = element.querySelector('form')
   if (form) form.action = undo
   region.append(element)
   enhance(element)
+}
+
+/** Put away what was said about an element that is gone. */
+export function tidyToasts() {
+  for (const element of document.querySelectorAll('.toast')) if (element.about && !element.about.isConnected) element.remove()
 }
 
 /** The value of a cookie, or "". */
