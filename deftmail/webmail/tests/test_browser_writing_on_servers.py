@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,29 @@ def test_a_toast_lies_on_no_button_and_leaves_with_what_it_is_about(
     assert reachable(".compose-fab, .compose-button, .mail-top .btn")
     tab.context.close()
     assert tab.said == []
+
+
+@pytest.fixture
+def phone(chromium: Browser, site: str, anna: Box) -> Iterator[Tab]:
+    """Anna's browser on a screen of one pane; its console must have had nothing to complain about."""
+    tab = Tab(chromium, site, anna, viewport={"width": 390, "height": 844})
+    yield tab
+    tab.context.close()
+    assert tab.said == []
+
+
+def test_tab_stays_in_a_composer_that_fills_the_screen(phone: Tab, anna: Box) -> None:
+    anna.put(letter("Hello"))
+    phone.page.goto("/mail/f/inbox")
+    composer = write(phone, "")
+    met = set()
+    for _ in range(30):
+        phone.page.keyboard.press("Tab")
+        met.add(
+            phone.page.evaluate(
+                "document.activeElement === document.body || !!document.activeElement.closest('.composer')"
+            )
+        )
+    assert met == {True}
+    composer.locator("[data-close]").click()
+    phone.wait("document.activeElement.id === 'main'")
