@@ -131,7 +131,7 @@ def test_toast_undoes_and_a_refusal_is_a_toast(guide: Guide) -> None:
     page = guide.page
     page.get_by_role("button", name="Toast with undo").click()
     expect(page.locator(".toast p")).to_have_text("Moved to Archive")
-    page.locator(".toast-undo").click()
+    page.locator(".toast-act").click()
     expect(page.locator(".toast p").last).to_have_text("Moved back to Inbox")
     page.get_by_role("button", name="Refusal").click()
     expect(page.locator(".toast[data-kind=error] p")).to_contain_text("still holds 3 mailboxes")

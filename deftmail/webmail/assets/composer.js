@@ -1,5 +1,6 @@
 // The composer: editor, autosave that never touches what is typed, attachments with progress.
 import { announce, cookie, on, register, tidyToasts, toast } from '@deftmail/ui'
+import { narrow, opened, stepBack, tell, tellThere } from './leaving.js'
 
 const PAUSE = 2500 // ms after the last edit until a draft is saved
 
@@ -41,27 +42,6 @@ document.addEventListener('deft:mail-changed', () => {
   if (root && !root.children.length && (!document.activeElement || document.activeElement === document.body)) focusBack()
 })
 
-// Nothing leads away from text that is not in Drafts yet, least of all to the sign-in page: it is saved first.
-let open = null // the composer that is there: { root, save(), unsaved() }
-const unsaved = () => Boolean(open?.unsaved())
-const leave = async (url) => {
-  await open.save()
-  if (!unsaved()) location.assign(url)
-}
-document.addEventListener('htmx:after:request', (event) => {
-  const to = event.detail.ctx.response.headers.get('HX-Redirect')
-  if (!to || !unsaved()) return
-  event.preventDefault()
-  leave(to)
-})
-// On the window: what the page does with a click itself has been done by then.
-addEventListener('click', (event) => {
-  const link = event.target.closest?.('a[href]')
-  if (!link || link.target || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || open?.root.contains(link) || !unsaved()) return
-  event.preventDefault()
-  leave(link.href)
-})
-
 function start(root) {
   const form = root.querySelector('form')
   const holder = root.querySelector('[data-editor]')
@@ -77,6 +57,7 @@ function start(root) {
     root.parentElement.replaceChildren()
     tidyToasts()
     focusBack()
+    stepBack()
   }
   let dirty = false
   let timer = 0
@@ -84,12 +65,16 @@ function start(root) {
   let leaving = false
   let failed = false
 
-  open = { root, save, unsaved: () => (dirty || Boolean(saving)) && !leaving }
+  let kept = false // whether a draft was saved here
+  const floating = Boolean(root.closest('.composer-root'))
+  const fills = floating && narrow.matches
+  opened({ root, save, close, unsaved: () => (dirty || Boolean(saving)) && !leaving, fills: () => fills && root.isConnected })
   // Only while saving fails: else leaving needs no question.
   const ask = (event) => dirty && !leaving && event.preventDefault()
 
   // In a timer: htmx is still at work on what it has put in.
-  if (unwanted && root.closest('.composer-root')) return setTimeout(shut)
+  if (unwanted && floating) return setTimeout(shut)
+  if (fills && !history.state?.composer) history.pushState({ composer: true }, '')
 
   let pristine = null // what the editor made of what it was given: setting it is no edit
   const touched = () => {
@@ -98,7 +83,7 @@ function start(root) {
     clearTimeout(timer)
     timer = setTimeout(save, PAUSE)
   }
-  form.addEventListener('input', (event) => holder.contains(event.target) || touched())
+  form.addEventListener('input', (event) => holder.contains(event.target) || event.target.type === 'file' || touched()) // a file counts when it is up
 
   // Who signed in again in another tab has a new token; what is written here must still go.
   const freshen = () => {
@@ -134,6 +119,7 @@ function start(root) {
         form.elements.draft_id.value = said.draft_id
         form.elements.message_id.value = said.message_id
         state.textContent = said.said
+        kept = true
         failed = false
         removeEventListener('beforeunload', ask)
       } catch {
@@ -169,33 +155,50 @@ function start(root) {
     true,
   )
 
-  // Still here after the answer, so nothing was sent or thrown away: what was typed is saved as before.
+  // Who comes back from signing in need not wait for the next try.
+  addEventListener('focus', () => failed && save())
+
+  // What to say of a draft that is kept. Of one whose last save is under way it is not known yet which it will be.
+  const here = () => encodeURIComponent(location.pathname + location.search)
+  const found = () => (dirty ? root.dataset.draftsUrl : `${form.action}?draft=${encodeURIComponent(form.elements.draft_id.value)}&next=${here()}`)
+  const told = () => ({ text: root.dataset.sayKept, label: root.dataset.sayOpen, href: found() })
+
+  async function close({ say = false } = {}) {
+    for (let tries = 0; tries < 3 && (dirty || saving) && !(tries && failed); tries++) await save()
+    if (dirty && failed) return false // not saved: it stays open, its state says so
+    leaving = true
+    if (!floating) return true
+    shut()
+    if (say && kept) tell(told())
+    if (form.elements.draft_id.value) document.dispatchEvent(new CustomEvent('deft:mail-changed'))
+    return true
+  }
+  root.querySelector('[data-close]').addEventListener('click', async (event) => {
+    if (!floating && !dirty && !saving) return
+    event.preventDefault()
+    const { href } = event.currentTarget
+    if ((await close()) && !floating) location.assign(href)
+  })
+  // Another message is opened in its place: what is typed is saved first.
+  const own = ({ request }) => request.form === form
+  const before = ({ detail: { ctx } }) => ctx.target?.id === 'composer' && !own(ctx) && save()
+  const after = async ({ detail: { ctx } }) => {
+    if (root.isConnected || ctx.target?.id !== 'composer') return
+    document.removeEventListener('htmx:before:request', before)
+    document.removeEventListener('htmx:after:swap', after)
+    leaving ||= own(ctx)
+    if (!document.querySelector('.composer-root > .composer')) stepBack()
+    await saving
+    if (!leaving && kept && !dirty) tell(told())
+  }
+  document.addEventListener('htmx:before:request', before)
+  document.addEventListener('htmx:after:swap', after)
+  // Its own request is answered and it is still here, so nothing was sent or thrown away: what was typed is saved.
   form.addEventListener('htmx:finally:request', () => {
     if (!root.isConnected) return
     leaving = false
     save()
   })
-  // Who comes back from signing in need not wait for the next try.
-  addEventListener('focus', () => failed && save())
-
-  root.querySelector('[data-close]').addEventListener('click', async (event) => {
-    const floating = root.closest('.composer-root')
-    if (!floating && !dirty && !saving) return
-    event.preventDefault()
-    const link = event.currentTarget
-    for (let tries = 0; tries < 3 && (dirty || saving) && !(tries && failed); tries++) await save()
-    if (dirty && failed) return // not saved: it stays open, its state says so
-    leaving = true
-    if (!floating) return location.assign(link.href)
-    shut()
-    if (form.elements.draft_id.value) document.dispatchEvent(new CustomEvent('deft:mail-changed'))
-  })
-  // Another message is opened in its place: what is typed is saved first.
-  const replaced = (event) => {
-    if (!root.isConnected) return document.removeEventListener('htmx:before:request', replaced)
-    if (event.detail.ctx?.target?.id === 'composer' && !root.contains(event.detail.ctx.sourceElement)) save()
-  }
-  document.addEventListener('htmx:before:request', replaced)
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') root.querySelector('[data-close]').click()
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit(root.querySelector('[data-send]'))
@@ -204,7 +207,7 @@ function start(root) {
     leaving = true
     clearTimeout(timer)
     // Nothing was kept yet, so there is nothing to throw away.
-    if (!form.elements.draft_id.value && !saving && root.closest('.composer-root')) {
+    if (!form.elements.draft_id.value && !saving && floating) {
       event.preventDefault()
       shut()
     }
@@ -323,11 +326,13 @@ function start(root) {
     form.elements.rich.disabled = false
     const format = root.querySelector('[data-format]')
     if (format) format.hidden = false
-    if (typed) pristine ??= editor.html()
     const refused = root.querySelector('[data-composer-error], [aria-invalid=true]')
+    if (typed || refused) pristine ??= editor.html()
     const there = document.activeElement
-    if (refused) refused.focus()
-    else if (root.contains(there) && there !== form.elements.to) return // somebody is at work in it already
+    if (refused) {
+      refused.focus()
+      touched() // what was sent in vain is in Drafts no more than before
+    } else if (root.contains(there) && there !== form.elements.to) return // somebody is at work in it already
     else if ('autofocus' in holder.dataset) {
       editor.focus()
       editor.squire.moveCursorToStart()
@@ -340,8 +345,9 @@ function start(root) {
 
   // A closed tab keeps what was typed, as far as a browser lets it.
   addEventListener('pagehide', () => {
-    if (!dirty || leaving || !root.isConnected) return
-    fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token() }, keepalive: true }).catch(() => {})
+    if (leaving || !root.isConnected) return
+    if ((dirty || kept) && !failed) tellThere(told())
+    if (dirty) fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token() }, keepalive: true }).catch(() => {})
   })
 }
 

@@ -188,6 +188,9 @@ addEventListener(
   true,
 )
 
+// htmx hears of it by the Navigation API, whatever is done here, and would put the whole page in anew.
+document.addEventListener('htmx:before:history:restore', (event) => document.getElementById('list-form') && event.preventDefault())
+
 // ——— Keys.
 let last = '' // the conversation whose row had the focus: while a list is put in anew, nothing has it
 on('focusin', '.thread', (_event, row) => (last = row.dataset.thread))

@@ -284,6 +284,9 @@ def test_files_over_25_mb_are_refused_before_they_travel(tab: Tab, anna: Box, tm
     tab.page.locator("[data-attach]").set_input_files(huge)
     expect(tab.page.locator("#toasts")).to_contain_text("25 MB")
     assert not [url for url in tab.asked if "upload" in url]
+    tab.page.locator("[data-close]").click()
+    expect(tab.page.locator(".composer")).to_have_count(0)
+    assert anna.subjects("Drafts") == []
 
 
 def test_a_refused_letter_says_why_beside_send_and_is_still_there(tab: Tab, anna: Box) -> None:

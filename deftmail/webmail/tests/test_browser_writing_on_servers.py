@@ -143,3 +143,65 @@ def test_tab_stays_in_a_composer_that_fills_the_screen(phone: Tab, anna: Box) ->
     assert met == {True}
     composer.locator("[data-close]").click()
     phone.wait("document.activeElement.id === 'main'")
+
+
+@pytest.mark.parametrize("way", ["folder", "reload", "another"])
+def test_a_composer_that_goes_says_where_its_draft_is(tab: Tab, anna: Box, way: str) -> None:
+    anna.put(letter("Hello"))
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "Later", subject="Half done")
+    if way != "folder":  # there it is saved on the way
+        expect(composer.locator("[data-save-state]")).to_have_text("Draft saved")
+    if way == "folder":
+        tab.page.locator(".folder-link[href$=archive]").click()
+    elif way == "reload":
+        tab.page.reload()
+    else:
+        tab.page.locator(".thread .row-link").click()
+        tab.page.locator(".answer-row a").first.click()
+        expect(composer.locator(".composer-head h2")).to_have_text("Re: Hello")
+    toast = tab.page.locator(".toast")
+    expect(toast).to_contain_text("Draft saved")
+    toast.get_by_role("link", name="Open").click()
+    expect(composer.locator("[name=subject]")).to_have_value("Half done")
+    expect(composer.locator("[data-editor]")).to_contain_text("Later")
+    expect(toast).to_have_count(0)
+    assert anna.subjects("Drafts") == ["Half done"]
+
+
+def test_what_was_sent_is_no_draft_on_the_way_out(tab: Tab, anna: Box) -> None:
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "At once", subject="Gone", to=anna.address)
+    composer.locator("[data-send]").click()
+    expect(composer).to_have_count(0)
+    expect(tab.page.locator(".toast")).to_contain_text("Message sent")
+    tab.page.locator(".folder-link[href$=drafts]").click()
+    tab.page.wait_for_url("**/mail/f/drafts")
+    expect(tab.page.locator("#list-pane .empty")).to_be_visible()
+    assert anna.subjects("Sent") == ["Gone"]
+    expect(tab.page.locator(".toast")).to_have_count(0)
+
+
+def test_back_on_a_phone_closes_the_composer_and_nothing_else(phone: Tab, anna: Box) -> None:
+    anna.put(letter("Hello"))
+    page = phone.page
+    page.goto("/mail/f/inbox")
+    page.locator(".thread .row-link").click()
+    page.locator(".answer-row a").first.click()
+    composer = page.locator(".composer")
+    expect(composer.locator("[data-editor]")).to_be_visible()
+    composer.locator("[data-editor]").click()
+    page.keyboard.type("Later")
+    page.go_back()
+    expect(composer).to_have_count(0)
+    expect(page.locator(".toast")).to_contain_text("Draft saved")
+    expect(page.locator(".conversation > h2")).to_have_text("Hello")
+    assert anna.subjects("Drafts") == ["Re: Hello"]
+    page.locator(".answer-row a").first.click()
+    expect(composer.locator("[data-editor]")).to_be_visible()
+    composer.locator("[data-close]").click()
+    expect(composer).to_have_count(0)
+    phone.wait("!history.state?.composer")  # its entry is gone with it
+    page.go_back()
+    expect(page.locator("#list-pane")).to_be_visible()
+    assert phone.loads == 1

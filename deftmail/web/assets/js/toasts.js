@@ -18,7 +18,7 @@ register('.toast', (element) => {
   }
   const kind = element.dataset.kind || 'info'
   if (kind !== 'error') announce(element.querySelector('p')?.textContent)
-  const stay = element.querySelector('form') ? Math.max(STAY[kind], 10000) : STAY[kind]
+  const stay = element.querySelector('form, a') ? Math.max(STAY[kind], 10000) : STAY[kind]
   if (!stay) return
   let timer = setTimeout(() => close(element), stay)
   for (const type of ['pointerenter', 'focusin']) element.addEventListener(type, () => clearTimeout(timer))

@@ -41,10 +41,13 @@ export function announce(text) {
 /** A word of the interface in the reader's language: base.html keeps them on <body data-say-…>. */
 export const say = (key) => document.body.dataset[`say${key[0].toUpperCase()}${key.slice(1)}`] || key
 
-/** Show a toast. `undo`: address that takes a POST to undo. kind: info, success, warning, error. `about`: see tidyToasts. */
-export function toast(text, { undo = '', kind = 'info', about = null } = {}) {
+/**
+ * Show a toast. `undo`: address that takes a POST to undo. `link`: { href, label }. kind: info, success, warning, error.
+ * `about`: see tidyToasts.
+ */
+export function toast(text, { undo = '', link = null, kind = 'info', about = null } = {}) {
   const region = document.getElementById('toasts')
-  const template = document.getElementById(`toast-${undo ? 'undo' : 'plain'}`)
+  const template = document.getElementById(`toast-${undo ? 'undo' : link ? 'link' : 'plain'}`)
   if (!region || !template) return
   const element = template.content.firstElementChild.cloneNode(true)
   element.dataset.kind = kind
@@ -53,6 +56,7 @@ export function toast(text, { undo = '', kind = 'info', about = null } = {}) {
   element.querySelector('p').textContent = text
   const form = element.querySelector('form')
   if (form) form.action = undo
+  if (link) Object.assign(element.querySelector('a'), { href: link.href, textContent: link.label })
   region.append(element)
   enhance(element)
 }
