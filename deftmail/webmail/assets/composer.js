@@ -193,9 +193,10 @@ function start(root) {
   }
   document.addEventListener('htmx:before:request', before)
   document.addEventListener('htmx:after:swap', after)
-  // Its own request is answered and it is still here, so nothing was sent or thrown away: what was typed is saved.
-  form.addEventListener('htmx:finally:request', () => {
-    if (!root.isConnected) return
+  // Its own request is answered, and it is still here and not led away: so nothing was sent or thrown away: what was typed is saved.
+  form.addEventListener('htmx:after:request', ({ detail: { ctx } }) => (leaving ||= Boolean(ctx.hx.redirect)))
+  form.addEventListener('htmx:finally:request', ({ detail: { ctx } }) => {
+    if (!root.isConnected || ctx.hx?.redirect) return
     leaving = false
     save()
   })

@@ -205,3 +205,17 @@ def test_back_on_a_phone_closes_the_composer_and_nothing_else(phone: Tab, anna: 
     page.go_back()
     expect(page.locator("#list-pane")).to_be_visible()
     assert phone.loads == 1
+
+
+@pytest.mark.parametrize(("button", "said"), [("send", "Message sent"), ("discard", "Draft moved to Trash")])
+def test_a_composer_that_is_the_page_leads_back_when_it_is_done(tab: Tab, anna: Box, button: str, said: str) -> None:
+    tab.page.goto("/mail/f/drafts")
+    composer = write(tab, "Now", subject="Resumed", to=anna.address)
+    composer.locator("[data-close]").click()
+    tab.page.goto(str(tab.page.locator(".thread .row-link[href*=draft]").get_attribute("href")))
+    composer.locator("[data-editor]").click()
+    tab.page.keyboard.type("More. ")
+    composer.locator(f"[data-{button}]").click()
+    expect(tab.page.locator("#list-pane .empty")).to_be_visible()
+    expect(tab.page.locator(".toast")).to_contain_text(said)
+    assert anna.subjects("Drafts") == []

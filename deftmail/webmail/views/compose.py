@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
@@ -52,11 +53,7 @@ def compose(request: HttpRequest, mail: Mail) -> HttpResponseBase:
                 toast(request, not_taken(sent.refused), kind="error")
             else:
                 toast(request, _("Message sent"), kind="success")
-            if not is_fragment(request):
-                return redirect(request, where_to(request))
-            response = HttpResponse("")
-            trigger(response, "deft:mail-changed")
-            return response
+            return _closed(request)
     return _show(request, mail, form, attached, status=422)
 
 
@@ -188,11 +185,17 @@ def discard(request: HttpRequest, mail: Mail) -> HttpResponseBase:
             step = undo.back_to(before, done, moved=True, touched=())
             undo_url = reverse("webmail:undo", args=[undo.remember(mail.actor.user_id, step)])
             toast(request, _("Draft moved to Trash"), undo_url=undo_url)
-    if is_fragment(request):
-        response = HttpResponse("")
-        trigger(response, "deft:mail-changed")
-        return response
-    return redirect(request, where_to(request))
+    return _closed(request)
+
+
+def _closed(request: HttpRequest) -> HttpResponseBase:
+    """Without the composer: what it floats over goes on; where it is the page, back to where one came from."""
+    seen = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    if not is_fragment(request) or seen == reverse("webmail:compose"):
+        return redirect(request, where_to(request))
+    response = HttpResponse("")
+    trigger(response, "deft:mail-changed")
+    return response
 
 
 @mail_view
