@@ -1,0 +1,43 @@
+"""What the list and the reading pane show while one goes to and fro between them, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from deftmail.webmail.tests.conftest import Box, Office, Tab, letter
+from deftmail.webmail.tests.test_browser_on_servers import hold, rows, until
+
+pytestmark = pytest.mark.servers
+
+NOTHING_OPEN = "#reading [data-nothing-open] > .empty"
+
+
+@pytest.fixture
+def anna(office: Office) -> Box:
+    office.anna.clear()
+    return office.anna
+
+
+@pytest.fixture
+def phone(chromium: Browser, site: str, anna: Box) -> Iterator[Tab]:
+    """Anna's telephone."""
+    tab = Tab(chromium, site, anna, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    yield tab
+    tab.context.close()
+    assert tab.said == []
+
+
+def test_a_conversation_that_takes_its_time_shows_that_it_is_coming(tab: Tab, anna: Box) -> None:
+    anna.put(letter("Slow"))
+    tab.page.goto("/mail/f/inbox")
+    expect(tab.page.locator(NOTHING_OPEN)).to_be_visible()
+    held = hold(tab, "**/t/*")
+    rows(tab).locator(".row-link").click()
+    until(lambda: held, tab.page)
+    expect(tab.page.locator(NOTHING_OPEN)).to_be_hidden()
+    tab.wait("document.querySelector('.page-busy').getBoundingClientRect().width > 300")
+    tab.page.unroute("**/t/*")
+    expect(tab.page.locator(".conversation > h2")).to_have_text("Slow")
