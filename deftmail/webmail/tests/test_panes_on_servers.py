@@ -41,3 +41,16 @@ def test_a_conversation_that_takes_its_time_shows_that_it_is_coming(tab: Tab, an
     tab.wait("document.querySelector('.page-busy').getBoundingClientRect().width > 300")
     tab.page.unroute("**/t/*")
     expect(tab.page.locator(".conversation > h2")).to_have_text("Slow")
+
+
+def test_the_move_menu_of_a_phone_lies_on_its_screen(phone: Tab, anna: Box) -> None:
+    anna.put(letter("Move me"))
+    phone.page.goto("/mail/f/inbox")
+    rows(phone).locator(".row-link").tap()
+    phone.page.locator("#reading [data-act=move]").tap()
+    panel = phone.page.locator("#reading .move-panel")
+    expect(panel).to_be_visible()
+    box = panel.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
