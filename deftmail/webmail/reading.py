@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from deftmail.jmap import Address, Conversation, Email, Folders, Part
+from deftmail.jmap import Address, Conversation, Email, Folder, Folders, Part
 from deftmail.mailproto.filenames import clean_filename
 from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
@@ -80,6 +80,27 @@ class Message:
         return self.email.html is not None
 
 
+@dataclass(frozen=True)
+class Place:
+    """The folder an open conversation lies in. key and folder: "" and None for search results, which lie anywhere;
+    moved_to: its name where it is not the folder of the list beside it"""
+
+    key: str
+    folder: Folder | None = None
+    moved_to: str = ""
+    folders: Folders | None = None
+
+    @property
+    def can(self) -> dict[str, bool]:
+        """Which acts make sense there."""
+        return listing.acts_in(self.key)
+
+    @property
+    def targets(self) -> list[listing.FolderLink]:
+        """Where it may be moved to."""
+        return listing.targets(listing.links(self.folders), self.key) if self.folders is not None else []
+
+
 def context(
     request: HttpRequest, mail: Mail, conversation: Conversation, key: str, folders: Folders | None
 ) -> dict[str, Any]:
@@ -96,16 +117,15 @@ def context(
     query = listing.kept(request.GET)
     tail = f"?{urlencode(query)}" if query else ""
     here = listing.thread_url(key, conversation.thread_id)
-    current = listing.find_folder(folders, key) if folders is not None and key else None
-    in_folder = [email for email in emails if current is None or current.id in email.mailbox_ids]
+    place = place_of(emails, key, folders)
     return {
         "conversation": conversation,
         "thread_id": conversation.thread_id,
         "messages_shown": messages,
         "answerable": answerable,
         "folder_key": key,
-        "can": listing.acts_in(key),
-        "ids": ",".join(email.id for email in in_folder),
+        "place": place,
+        "ids": ",".join(email.id for email in emails if place.folder is None or place.folder.id in email.mailbox_ids),
         "all_ids": ",".join(email.id for email in emails),
         "starred": any(email.flagged for email in emails),
         "reading_subject": base_subject(conversation.subject) or _("(no subject)"),
@@ -114,8 +134,28 @@ def context(
         "images_url": f"{here}?{urlencode({**query, 'images': '1'})}",
         "view": urlencode(query),
         "list_url": listing.list_url(key) + tail,
-        "move_targets": listing.targets(listing.links(folders), key) if folders is not None else [],
     }
+
+
+def place_of(emails: list[Email], key: str, folders: Folders | None) -> Place:
+    """The folder whose acts a conversation takes beside the list `key`: another one where it has left that list."""
+    if folders is None:
+        return Place(key)
+    shown = listing.find_folder(folders, key) if key else None
+    # Search results lie anywhere; only what is in Trash or Junk has left them.
+    list_of = {shown.id} if shown else {each.id for each in folders.all if each.role not in ("trash", "junk")}
+    lies_in = [each for email in reversed(emails) for each in folders.all if each.id in email.mailbox_ids]
+    elsewhere = None
+    if not any(each.id in list_of for each in lies_in):
+        # What was answered has a copy in Sent, wherever it went itself.
+        elsewhere = min(lies_in, key=lambda each: each.role in listing.OUTGOING, default=None)
+    found = elsewhere or shown
+    return Place(
+        key=listing.folder_key(found) if found else key,
+        folder=found,
+        moved_to=listing.folder_name(elsewhere) if elsewhere else "",
+        folders=folders,
+    )
 
 
 def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:

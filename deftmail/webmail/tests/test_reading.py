@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from deftmail.webmail import reading
 from deftmail.webmail.tests.conftest import Desk
 from deftmail.webmail.tests.test_composing import ME, MEI, email, html_email, text_email
-from deftmail.webmail.views import lists
+from deftmail.webmail.views import acts, lists
 
 
 def shown(desk: Desk, message: Any) -> reading.Message:
@@ -77,3 +78,36 @@ def test_a_conversation_opens_at_its_first_unread_message(desk: Desk) -> None:
     heads = [piece.split(">")[0] for piece in page.split('<details class="message"')[1:]]
     assert [" open" in head for head in heads] == [False, False, True, True]
     assert "<h2>Oak</h2>" in page
+
+
+def opened(desk: Desk, thread: str, folder: str = "inbox") -> str:
+    request = desk.request("get", f"/mail/f/{folder}/t/{thread}", **{"HX-Request": "true"})
+    return str(desk.call(lists.thread, request, folder=folder, thread_id=thread).content.decode())
+
+
+def test_a_conversation_that_has_left_the_list_says_where_it_is_and_takes_the_acts_of_that_folder(desk: Desk) -> None:
+    fake = desk.fake
+    moved = fake.add_email(thread="T1", subject="Oak", from_=[MEI], mailbox=fake.role("trash"))
+    fake.add_email(thread="T1", subject="Re: Oak", from_=[ME], mailbox=fake.role("sent"))
+    page = opened(desk, "T1")
+    assert "In Trash" in page
+    assert 'data-act="restore"' in page
+    assert 'data-act="archive"' not in page
+    assert 'data-act="trash"' not in page
+    form = {"do": "move:inbox", "ids": re.findall(r'name="ids" value="([^"]*)"', page)}
+    form |= dict(re.findall(r'name="(folder|origin|thread)" value="([^"]*)"', page))
+    assert form["ids"] == [moved]
+    desk.call(acts.act, desk.request("post", "/mail/act", form, **{"HX-Request": "true"}))
+    assert fake.emails[moved]["mailboxIds"] == {fake.role("inbox"): True}
+    assert "conversation-place" not in opened(desk, "T1")
+
+
+def test_a_search_result_says_only_that_it_was_thrown_away(desk: Desk) -> None:
+    for thread, role in (("T1", "trash"), ("T2", "archive")):
+        desk.fake.add_email(thread=thread, subject="Oak", from_=[MEI], mailbox=desk.fake.role(role))
+    where = {}
+    for thread in ("T1", "T2"):
+        request = desk.request("get", f"/mail/search/t/{thread}", **{"HX-Request": "true"})
+        where[thread] = desk.call(lists.search_thread, request, thread_id=thread).content.decode()
+    assert "In Trash" in where["T1"]
+    assert "conversation-place" not in where["T2"]

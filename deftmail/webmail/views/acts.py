@@ -110,10 +110,11 @@ def asked(request: HttpRequest) -> tuple[str, str, list[str]]:
 @mail_view
 @require_POST
 def act(request: HttpRequest, mail: Mail) -> HttpResponseBase:
-    """One act of the list or the reading pane (see `asked`); `folder`: where they are shown, `next`: where to go."""
+    """One act of the list or the reading pane (see `asked`); `folder`: the list that is shown, `origin`: where they lie
+    if not there, `next`: where to go."""
     do, target, wanted = asked(request)
     act_ = ACTS[do]
-    origin = _folder_id(mail, request.POST.get("folder", ""))
+    origin = _folder_id(mail, request.POST.get("origin", request.POST.get("folder", "")))
     before = mail.account.states(wanted)
     ids = _meant(mail, act_, do, wanted, before, origin)
     if do == "move":
