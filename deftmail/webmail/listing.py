@@ -52,6 +52,11 @@ class FolderLink:
     depth: int = 0
     first_own: bool = False  # the first folder a person made: a heading stands above it
 
+    @property
+    def title(self) -> str:
+        """The name of the page: what is unread in the inbox is news in another tab too."""
+        return f"{self.name} ({self.count})" if self.key == "inbox" and self.count else self.name
+
 
 def folder_key(folder: Folder) -> str:
     """How URLs name a folder: its role where it has one of ours (stable on every engine), else its id."""

@@ -93,8 +93,20 @@ on('click', '[data-back]', (event, link) => {
   event.preventDefault()
   pane('list')
   history.pushState({ htmx: true }, '', link.href)
+  retitle()
   linkOf(openRow())?.focus()
 })
+
+// The page is named by what it shows: the conversation, or the list with what is unread in it.
+const ending = document.title.slice(document.title.lastIndexOf(' · '))
+function retitle() {
+  if (!document.getElementById('list-form')) return
+  const read = narrow.matches && mail().dataset.pane !== 'reading' ? null : document.querySelector('#reading .conversation > h2')
+  const list = document.querySelector('.folder-link[aria-current]')?.dataset.title ?? document.querySelector('.list-title > h1')?.textContent
+  const name = read?.textContent ?? list
+  if (name) document.title = name + ending
+}
+document.addEventListener('htmx:finally:request', retitle)
 
 // ——— Acts show at once: what leaves the list fades, marks change. If the server refuses, its answer says why.
 const LEAVING = /^(archive|trash|junk|not_junk|move)/
@@ -182,8 +194,10 @@ addEventListener(
       choose(row)
       if (narrow.matches) pane('reading')
       htmx.ajax('GET', here, { target: '#reading', swap: 'innerHTML', source: document.body })
-    } else if (here === form.dataset.listUrl && narrow.matches) pane('list')
-    else location.reload()
+    } else if (here === form.dataset.listUrl && narrow.matches) {
+      pane('list')
+      retitle()
+    } else location.reload()
   },
   true,
 )

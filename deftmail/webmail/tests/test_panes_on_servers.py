@@ -54,3 +54,26 @@ def test_the_move_menu_of_a_phone_lies_on_its_screen(phone: Tab, anna: Box) -> N
     assert box
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+
+
+def test_the_page_is_named_by_what_it_shows(tab: Tab, anna: Box) -> None:
+    anna.put(letter("Oak boards"))
+    anna.put(letter("Read before"), flags="\\Seen")
+    tab.page.goto("/mail/f/inbox")
+    expect(tab.page).to_have_title("Inbox (1) · DeftMail")
+    rows(tab).nth(1).locator(".row-link").click()
+    expect(tab.page).to_have_title("Oak boards · DeftMail")
+    tab.page.locator("#reading [data-act=archive]").click()
+    expect(tab.page).to_have_title("Inbox · DeftMail")
+    assert tab.loads == 1
+
+
+def test_back_on_a_phone_gives_the_list_its_name_again_without_what_was_read(phone: Tab, anna: Box) -> None:
+    anna.put(letter("Oak boards"))
+    phone.page.goto("/mail/f/inbox")
+    for back in (lambda: phone.page.locator("[data-back]").tap(), phone.page.go_back):
+        rows(phone).locator(".row-link").tap()
+        expect(phone.page).to_have_title("Oak boards · DeftMail")
+        back()
+        expect(phone.page).to_have_title("Inbox · DeftMail")
+    assert phone.loads == 1
