@@ -196,3 +196,11 @@ def test_an_empty_search_field_asks_the_engine_for_nothing_but_folders(desk: Des
     page = desk.call(lists.search, desk.request("get", "/mail/search")).content.decode()
     assert "Search your mail" in page
     assert desk.fake.methods() == [["Mailbox/get", "Quota/get"]]
+
+
+def test_above_a_conversation_opened_by_its_address_are_the_folders_and_one_way_back(desk: Desk) -> None:
+    desk.fake.add_email(thread="T7", from_=[MEI])
+    request = desk.request("get", "/mail/f/inbox/t/T7")
+    page = desk.call(lists.thread, request, folder="inbox", thread_id="T7").content.decode()
+    assert page.count('aria-label="Back to the list"') == 1
+    assert 'href="/mail/folders" aria-label="Folders"' in page
