@@ -57,7 +57,7 @@ def test_an_act_by_plain_form_answers_with_the_list_and_an_undo_in_the_page(clar
     )
     assert answer.redirect_chain == [(INBOX, 303)]
     page = answer.content.decode()
-    assert "Archived 1 message" in page
+    assert "Archived 1 conversation" in page
     undo = re.search(r'action="(/mail/undo/[^"]+)"', page)
     assert undo
     clara.client.post(undo[1], headers={"Referer": "http://testserver" + INBOX})

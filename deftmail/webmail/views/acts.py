@@ -28,19 +28,20 @@ OWN_COPIES = ("sent", "drafts")
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that can be done. `run(mail, ids, origin, target)`; `said(n)` is the toast, None for a silent act.
+    """One thing that can be done. `run(mail, ids, origin, target)`; `said(n, folder)` is the toast for n conversations
+    and the name of the target, None for a silent act.
 
     moves: the messages change folders; touched: the keywords it changes
     """
 
     run: Callable[[Mail, list[str], str | None, str], SetResult]
-    said: Callable[[int], str] | None = None
+    said: Callable[[int, str], str] | None = None
     moves: bool = False
     touched: tuple[str, ...] = ()
 
 
-def _count(one: str, many: str, n: int) -> str:
-    return ngettext(one, many, n) % {"n": n}
+def _count(one: str, many: str, n: int, folder: str = "") -> str:
+    return ngettext(one, many, n) % {"n": n, "folder": folder}
 
 
 def _marks(add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Callable[..., SetResult]:
@@ -54,29 +55,35 @@ def _move(mail: Mail, ids: list[str], origin: str | None, target: str) -> SetRes
 ACTS: dict[str, Act] = {
     "archive": Act(
         lambda mail, ids, origin, _target: mail.account.archive(ids, origin),
-        lambda n: _count("Archived %(n)d message", "Archived %(n)d messages", n),
+        lambda n, _folder: _count("Archived %(n)d conversation", "Archived %(n)d conversations", n),
         moves=True,
     ),
     "trash": Act(
         lambda mail, ids, origin, _target: mail.account.trash(ids, origin),
-        lambda n: _count("Moved %(n)d message to Trash", "Moved %(n)d messages to Trash", n),
+        lambda n, _folder: _count("Moved %(n)d conversation to Trash", "Moved %(n)d conversations to Trash", n),
         moves=True,
     ),
-    "move": Act(_move, lambda n: _count("Moved %(n)d message", "Moved %(n)d messages", n), moves=True),
+    "move": Act(
+        _move,
+        lambda n, folder: _count(
+            "Moved %(n)d conversation to %(folder)s", "Moved %(n)d conversations to %(folder)s", n, folder
+        ),
+        moves=True,
+    ),
     "junk": Act(
         lambda mail, ids, _origin, _target: mail.account.junk(ids),
-        lambda n: _count("Moved %(n)d message to Junk", "Moved %(n)d messages to Junk", n),
+        lambda n, _folder: _count("Moved %(n)d conversation to Junk", "Moved %(n)d conversations to Junk", n),
         moves=True,
         touched=("$junk", "$notjunk"),
     ),
     "not_junk": Act(
         lambda mail, ids, _origin, _target: mail.account.not_junk(ids),
-        lambda n: _count("Moved %(n)d message to the inbox", "Moved %(n)d messages to the inbox", n),
+        lambda n, _folder: _count("Moved %(n)d conversation to the inbox", "Moved %(n)d conversations to the inbox", n),
         moves=True,
         touched=("$junk", "$notjunk"),
     ),
-    "read": Act(_marks(add=("$seen",)), lambda _n: _("Marked as read"), touched=("$seen",)),
-    "unread": Act(_marks(remove=("$seen",)), lambda _n: _("Marked as unread"), touched=("$seen",)),
+    "read": Act(_marks(add=("$seen",)), lambda _n, _folder: _("Marked as read"), touched=("$seen",)),
+    "unread": Act(_marks(remove=("$seen",)), lambda _n, _folder: _("Marked as unread"), touched=("$seen",)),
     "star": Act(_marks(add=("$flagged",)), touched=("$flagged",)),
     "unstar": Act(_marks(remove=("$flagged",)), touched=("$flagged",)),
 }
@@ -117,14 +124,15 @@ def act(request: HttpRequest, mail: Mail) -> HttpResponseBase:
     origin = _folder_id(mail, request.POST.get("origin", request.POST.get("folder", "")))
     before = mail.account.states(wanted)
     ids = _meant(mail, act_, do, wanted, before, origin)
+    name = ""
     if do == "move":
-        target = _folder_id(mail, target) or ""
         if not target:
             raise Invalid(_("Choose a folder to move to."))
+        target, name = _target(mail, target)
     result = act_.run(mail, ids, origin, target) if ids else SetResult()
     if not result.done:
         raise Conflict(_("This could not be changed: the message has moved or is gone. Reload the page."))
-    _say(request, mail, act_, before, result)
+    _say(request, mail, act_, before, result, name)
     if not is_fragment(request):
         return redirect(request, where_to(request))
     open_thread = request.POST.get("thread", "")
@@ -149,10 +157,10 @@ def _meant(
     return [id_ for id_ in here if not before[id_].mailbox_ids <= kept] or here
 
 
-def _say(request: HttpRequest, mail: Mail, act_: Act, before: dict[str, State], result: SetResult) -> None:
+def _say(request: HttpRequest, mail: Mail, act_: Act, before: dict[str, State], result: SetResult, folder: str) -> None:
     if act_.said is None:
         return
-    text = act_.said(len(result.done))
+    text = act_.said(len({before[id_].thread_id for id_ in result.done}), folder)
     if result.failed:
         text += " " + _count(
             "%(n)d message could not be changed.", "%(n)d messages could not be changed.", len(result.failed)
@@ -167,6 +175,14 @@ def _folder_id(mail: Mail, key: str) -> str | None:
     if not key:
         return None
     return mail.account.role_id(key) if key in listing.ROLES else key
+
+
+def _target(mail: Mail, key: str) -> tuple[str, str]:
+    """The id of the folder to move to, and its name for people. Raises NotFound."""
+    if key in listing.ROLES:
+        return mail.account.role_id(key), str(listing.ROLES[key][0])
+    folder = listing.find_folder(mail.account.folders(), key)
+    return folder.id, folder.name
 
 
 def where_to(request: HttpRequest) -> str:
