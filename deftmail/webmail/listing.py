@@ -169,7 +169,9 @@ def rows(page: ConversationPage, key: str, own: set[str], query: dict[str, str],
     pick, star, no_subject = _("Select %(subject)s from %(who)s"), _("Star %(subject)s"), _("(no subject)")
     found = []
     for row in page.rows:
-        who = _to(row.recipients, own) if key in OUTGOING else _people(row.senders, own)
+        # Among search results what one wrote oneself says to whom, as it does in Sent.
+        mine = not key and bool(row.senders) and all(person.email.lower() in own for person in row.senders)
+        who = _to(row.recipients, own) if mine or key in OUTGOING else _people(row.senders, own)
         subject = row.subject or no_subject
         found.append(
             Row(

@@ -204,3 +204,27 @@ def test_above_a_conversation_opened_by_its_address_are_the_folders_and_one_way_
     page = desk.call(lists.thread, request, folder="inbox", thread_id="T7").content.decode()
     assert page.count('aria-label="Back to the list"') == 1
     assert 'href="/mail/folders" aria-label="Folders"' in page
+
+
+def found(desk: Desk, text: str) -> str:
+    return str(desk.call(lists.search, desk.request("get", "/mail/search", {"q": text})).content.decode())
+
+
+def test_a_search_says_what_it_leaves_out_and_leads_there(desk: Desk) -> None:
+    desk.fake.add_email(mailbox=desk.fake.role("trash"), subject="oak", from_=[MEI])
+    page = found(desk, "oak")
+    assert "Nothing found" in page
+    assert "Trash and Junk are not searched" in page
+    assert 'href="/mail/search?q=in%3Aanywhere+oak"' in page
+    page = found(desk, "oak in:anywhere")
+    assert page.count('<article class="thread"') == 1
+    assert "are not searched" not in page
+    assert "are not searched" not in page_of(desk)
+
+
+def test_what_one_wrote_oneself_is_found_with_whom_it_was_for(desk: Desk) -> None:
+    desk.fake.add_email(mailbox=desk.fake.role("sent"), thread="T1", from_=[ME], to=[MEI], subject="oak")
+    desk.fake.add_email(thread="T2", from_=[MEI], to=[ME], subject="oak")
+    desk.fake.add_email(mailbox=desk.fake.role("sent"), thread="T2", from_=[ME], to=[MEI], subject="Re: oak")
+    shown = re.findall(r"data-open>(?:<span.*?</span>)?(.*?)</a>", found(desk, "oak"))
+    assert sorted(shown) == ["Mei, me", "To: Mei Tanaka"]

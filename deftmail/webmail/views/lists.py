@@ -159,10 +159,12 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
     """The results of the search field; with nothing to search for, the field alone."""
     text = query.get("q", "").strip()
     if text:
-        page = mail.account.search(
-            listing.parse_search(text), position=position_of(query), limit=listing.PAGE, quota=True
-        )
-        return {**list_context(mail, page, "", query, current), "searching": True}
+        wanted = listing.parse_search(text)
+        page = mail.account.search(wanted, position=position_of(query), limit=listing.PAGE, quota=True)
+        context = {**list_context(mail, page, "", query, current), "searching": True}
+        if not wanted.everywhere:
+            context["everywhere_url"] = reverse("webmail:search") + "?" + urlencode({"q": f"in:anywhere {text}"})
+        return context
     folders = mail.account.folders(quota=True)
     return {
         "folders": listing.links(folders),
