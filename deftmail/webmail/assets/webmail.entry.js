@@ -128,8 +128,22 @@ document.addEventListener('submit', (event) => {
     else if (act === 'star' || act === 'unstar') row.querySelector('.thread-star button')?.setAttribute('aria-pressed', String(act === 'star'))
   }
 })
+// After Undo the focus, which was in the toast that goes away, belongs to what came back.
+let before = null // the conversations of the list before an Undo
+document.addEventListener('submit', (event) => {
+  if (event.target.matches('.toast form')) before = new Set(rows().map((row) => row.dataset.thread))
+})
 // The answer of an act before may come in between, so it waits for its own; who moves on himself is left alone.
-for (const type of ['keydown', 'pointerdown']) addEventListener(type, () => (next = -1), true)
+for (const type of ['keydown', 'pointerdown']) {
+  addEventListener(
+    type,
+    () => {
+      next = -1
+      before = null
+    },
+    true,
+  )
+}
 const ticked = () => rows().filter((row) => row.querySelector('input[name=ids]')?.checked)
 document.addEventListener('htmx:finally:request', () => {
   setTimeout(() => document.querySelectorAll('.thread[data-leaving]').forEach((row) => delete row.dataset.leaving), 1200)
@@ -160,11 +174,18 @@ document.addEventListener('htmx:before:swap', () => {
   scrolled = document.querySelector('#list-pane .pane-scroll')?.scrollTop ?? 0
 })
 document.addEventListener('htmx:finally:swap', () => (swapping = false))
-document.addEventListener('htmx:after:swap', () => {
+document.addEventListener('htmx:after:swap', (event) => {
   swapping = false
   const list = document.querySelector('#list-pane .pane-scroll')
   if (list && scrolled) list.scrollTop = scrolled
   const active = document.activeElement
+  if (before && event.detail.ctx.target?.id === 'list-pane') {
+    const all = rows()
+    const restored = all.find((row) => !before.has(row.dataset.thread))
+    const lost = !active || active === document.body || active.matches('.toast *, #list-pane .pane-scroll')
+    if (lost) linkOf(restored ?? all.find((row) => row.dataset.thread === last) ?? openRow() ?? all[0])?.focus()
+    if (restored) before = null
+  }
   const at = next >= 0 ? next : place
   if (at >= 0 && (!active || active === document.body || active.matches('#list-pane .pane-scroll'))) {
     const all = rows()

@@ -77,3 +77,29 @@ def test_back_on_a_phone_gives_the_list_its_name_again_without_what_was_read(pho
         back()
         expect(phone.page).to_have_title("Inbox · DeftMail")
     assert phone.loads == 1
+
+
+def test_after_undo_the_focus_is_on_what_came_back(tab: Tab, anna: Box) -> None:
+    for subject in ("One", "Two", "Three"):
+        anna.put(letter(subject))
+    tab.page.goto("/mail/f/inbox")
+    rows(tab).nth(1).locator(".row-link").click()
+    expect(tab.page.locator(".conversation > h2")).to_have_text("Two")
+    tab.page.locator("#reading [data-act=trash]").click()
+    expect(rows(tab)).to_have_count(2)
+    tab.page.get_by_role("button", name="Undo").click()
+    expect(rows(tab)).to_have_count(3)
+    expect(rows(tab).nth(1).locator(".row-link")).to_be_focused()
+    expect(tab.page.locator(".toast form")).to_have_count(0)  # and it does not leave with the toast
+    expect(rows(tab).nth(1).locator(".row-link")).to_be_focused()
+
+
+def test_after_undoing_a_mark_the_focus_is_in_the_list(tab: Tab, anna: Box) -> None:
+    for subject in ("One", "Two"):
+        anna.put(letter(subject))
+    tab.page.goto("/mail/f/inbox")
+    rows(tab).nth(1).hover()
+    rows(tab).nth(1).locator(".thread-acts [value^='read|']").click()
+    tab.page.get_by_role("button", name="Undo").click()
+    expect(tab.page.locator(".thread[data-unread]")).to_have_count(2)
+    tab.wait("document.activeElement.closest('.thread')")
