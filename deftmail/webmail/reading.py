@@ -130,7 +130,7 @@ def context(
         "starred": any(email.flagged for email in emails),
         "reading_subject": base_subject(conversation.subject) or _("(no subject)"),
         "reading_url": here + tail,
-        "images": images,
+        "has_html": any(item.has_html for item in messages),
         "images_url": f"{here}?{urlencode({**query, 'images': '1'})}",
         "view": urlencode(query),
         "list_url": listing.list_url(key) + tail,

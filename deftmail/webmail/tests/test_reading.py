@@ -111,3 +111,11 @@ def test_a_search_result_says_only_that_it_was_thrown_away(desk: Desk) -> None:
         where[thread] = desk.call(lists.search_thread, request, thread_id=thread).content.decode()
     assert "In Trash" in where["T1"]
     assert "conversation-place" not in where["T2"]
+
+
+def test_remote_images_are_offered_where_there_can_be_any(desk: Desk) -> None:
+    html = [{"partId": "1", "type": "text/html"}]
+    desk.fake.add_email(thread="T1", from_=[MEI], textBody=html, htmlBody=html, bodyValues={"1": {"value": "<p>x"}})
+    desk.fake.add_email(thread="T2", from_=[MEI])
+    assert "Show remote images" in opened(desk, "T1")
+    assert "Show remote images" not in opened(desk, "T2")
