@@ -103,3 +103,15 @@ def test_after_undoing_a_mark_the_focus_is_in_the_list(tab: Tab, anna: Box) -> N
     tab.page.get_by_role("button", name="Undo").click()
     expect(tab.page.locator(".thread[data-unread]")).to_have_count(2)
     tab.wait("document.activeElement.closest('.thread')")
+
+
+def test_an_empty_folder_does_not_ask_to_choose_a_conversation(tab: Tab, anna: Box) -> None:
+    anna.put(letter("The last one"))
+    tab.page.goto("/mail/f/inbox")
+    expect(tab.page.locator(NOTHING_OPEN)).to_be_visible()
+    rows(tab).hover()
+    rows(tab).locator(".thread-acts [value^=archive]").click()
+    expect(tab.page.locator("#list-pane")).to_contain_text("Your inbox is empty")
+    expect(tab.page.locator(NOTHING_OPEN)).to_be_hidden()
+    tab.page.get_by_role("button", name="Undo").click()
+    expect(tab.page.locator(NOTHING_OPEN)).to_be_visible()
