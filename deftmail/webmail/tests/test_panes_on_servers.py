@@ -115,3 +115,13 @@ def test_an_empty_folder_does_not_ask_to_choose_a_conversation(tab: Tab, anna: B
     expect(tab.page.locator(NOTHING_OPEN)).to_be_hidden()
     tab.page.get_by_role("button", name="Undo").click()
     expect(tab.page.locator(NOTHING_OPEN)).to_be_visible()
+
+
+def test_the_box_for_all_stands_above_the_boxes_of_the_rows(tab: Tab, phone: Tab, anna: Box) -> None:
+    anna.put(letter("One"))
+    for each in (tab, phone):
+        each.page.goto("/mail/f/inbox")
+        whole, one = (each.page.locator(name).bounding_box() for name in ("[data-select-all]", ".thread-check > input"))
+        assert whole
+        assert one
+        assert whole["x"] == one["x"]
