@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -125,3 +126,14 @@ def test_the_box_for_all_stands_above_the_boxes_of_the_rows(tab: Tab, phone: Tab
         assert whole
         assert one
         assert whole["x"] == one["x"]
+
+
+def test_the_size_of_a_file_stays_in_one_line(phone: Tab, anna: Box, tmp_path: Path) -> None:
+    file = tmp_path / f"{'a plan with a long name ' * 5}.txt"
+    file.write_text("the plan" * 200)
+    phone.page.goto("/mail/compose")
+    phone.page.locator("[data-attach]").set_input_files(file)
+    expect(phone.page.locator(".file [name=attached]")).to_have_count(1)
+    size = phone.page.locator(".file > .file-name + span")
+    expect(size).to_have_text("1.6 KB")
+    assert size.evaluate("element => element.offsetHeight") <= 20
