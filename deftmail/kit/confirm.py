@@ -1,4 +1,7 @@
-"""Asking by typing, for what destroys for good. A dialog where scripts run, a page of its own where they do not."""
+"""Asking before an act: by typing where it destroys for good, by its button alone where it does not.
+
+A dialog where scripts run, a page of its own where they do not.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class ConfirmForm(forms.Form):
 
 def confirm_page(
     request: HttpRequest,
-    form: ConfirmForm,
+    form: forms.Form,
     *,
     title: str | Promise,
     submit: str | Promise,
@@ -53,7 +56,10 @@ def confirm_page(
     layout: str = "layouts/console.html",
     action: str = "",
 ) -> HttpResponse:
-    """The question: what will be destroyed (`lines`), the form, the way back. 422 when what was typed is wrong."""
+    """The question: what will happen (`lines`), the form, the way back. 422 when what was typed is wrong.
+
+    form: a ConfirmForm, or a plain `forms.Form` without fields where nothing is destroyed
+    """
     context = {
         "form": form,
         "title": title,

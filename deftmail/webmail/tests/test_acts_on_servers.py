@@ -143,7 +143,10 @@ def test_folders_are_made_renamed_and_deleted_with_their_mail_in_trash(clara: Bo
     assert "Filed" in clara.client.get(url).content.decode()
     clara.client.post(f"/mail/folders/{folder_id}/rename", {"name": "Works"})
     assert "Works" in clara.client.get(url).content.decode()
-    clara.client.post(f"/mail/folders/{folder_id}/delete", {"confirm": "Works"})
+    question = clara.client.get(f"/mail/folders/{folder_id}/delete").content.decode()
+    assert "Its messages move to Trash." in question
+    assert "data-confirm-phrase" not in question  # typing is for what destroys
+    assert clara.client.post(f"/mail/folders/{folder_id}/delete").status_code == 303
     assert clara.client.get(url).status_code == 404
     assert clara.subjects("Trash") == ["Filed"]
 

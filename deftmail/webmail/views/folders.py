@@ -86,8 +86,8 @@ def rename(request: HttpRequest, mail: Mail, folder_id: str) -> HttpResponseBase
 def delete(request: HttpRequest, mail: Mail, folder_id: str) -> HttpResponseBase:
     """Delete a folder; its mail goes to Trash."""
     folder = _own(mail, folder_id)
-    form = ConfirmForm(request.POST or None, phrase=folder.name)
-    if request.method == "POST" and form.is_valid():
+    form = forms.Form(request.POST if request.method == "POST" else None)
+    if form.is_valid():
         mail.account.delete_folder(folder.id)
         toast(request, _("Folder deleted; its mail is in Trash"))
         return redirect(request, "webmail:folder", "inbox")
