@@ -43,6 +43,7 @@ def test_everybody_has_an_account_page(cast, role):
     text = page.content.decode()
     assert person.email in text
     assert (reverse("tenants:people") in text) is (role != Role.USER), "a user sees no entries he may not open"
+    assert ("Back to mail" in text) is (role == Role.USER)
 
 
 def test_name_and_time_zone(cast):
