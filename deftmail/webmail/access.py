@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -91,9 +91,9 @@ def _account(address: str) -> MailAccount:
     return MailAccount(engine().jmap_access(address))
 
 
-def _ask_ahead(request: HttpRequest, questions: Iterable[Question]) -> Ahead | None:
+def _ask_ahead(request: HttpRequest, questions: Sequence[Question]) -> Ahead | None:
     address = last.of(request)
-    if not address or request.method not in ("GET", "HEAD"):
+    if not questions or not address or request.method not in ("GET", "HEAD"):
         return None
     try:
         return Ahead(address, _account(address), questions)
@@ -105,7 +105,7 @@ def mail_view(
     view: Callable[..., HttpResponseBase] | None = None,
     *,
     limit: str = "webmail",
-    ahead: Callable[..., Iterable[Question]] = lambda _request, **_parts: (),
+    ahead: Callable[..., Sequence[Question]] = lambda _request, **_parts: (),
 ) -> Callable[..., Any]:
     """Guard a view `view(request, mail, …)`. What the engine answers becomes a refusal with a way on.
 
