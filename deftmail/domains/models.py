@@ -75,5 +75,10 @@ class Domain(Stamped, Synced):
         """Records broke after activation, in several looks in a row. Mail is not stopped by it."""
         return self.degraded_since is not None
 
+    @property
+    def records_right(self) -> int:
+        """How many of the four records were right when last seen."""
+        return sum((self.mx_verified, self.spf_verified, self.dkim_verified, self.dmarc_verified))
+
     def get_absolute_url(self) -> str:
         return reverse("domains:detail", args=[self.pk])

@@ -27,18 +27,27 @@ SHOWN = {"unknown": "error", "pending": "unknown"}
 
 @dataclass(frozen=True)
 class Flag:
-    """One of the four checks in a list row."""
+    """One of the four checks in a list row. `opened`: the domain is active, so a record that is not right broke."""
 
     name: str
     right: bool
+    opened: bool
+
+    @property
+    def icon(self) -> str:
+        return "circle-check" if self.right else "triangle-alert" if self.opened else "circle-dashed"
+
+    @property
+    def tone(self) -> str:
+        return "text-good" if self.right else "text-warn" if self.opened else "muted"
 
     @property
     def label(self) -> str:
-        return (
-            _("%(record)s is right") % {"record": self.name}
-            if self.right
-            else _("%(record)s is not right yet") % {"record": self.name}
-        )
+        if self.right:
+            return _("%(record)s is right") % {"record": self.name}
+        if self.opened:
+            return _("%(record)s is no longer right") % {"record": self.name}
+        return _("%(record)s is not right yet") % {"record": self.name}
 
 
 def status_of(domain: Domain) -> str:
@@ -50,7 +59,34 @@ def status_of(domain: Domain) -> str:
 
 def flags_of(domain: Domain) -> list[Flag]:
     """The four checks, right or not."""
-    return [Flag(name, getattr(domain, f"{purpose}_verified")) for name, purpose in NAMES]
+    opened = domain.status == Domain.Status.ACTIVE
+    return [Flag(name, getattr(domain, f"{purpose}_verified"), opened) for name, purpose in NAMES]
+
+
+def records_line(domain: Domain) -> str:
+    """How the four records stood at the last look, and what that look alone does not mean."""
+    if domain.records_right == 4:
+        return _("All four are in your DNS.")
+    line = ngettext("%(count)s of 4 records is right.", "%(count)s of 4 records are right.", domain.records_right) % {
+        "count": domain.records_right
+    }
+    if domain.status == Domain.Status.ACTIVE and not domain.is_degraded:
+        return f"{line} {_('We look again before we call it broken.')}"
+    return line
+
+
+def mail_line(domain: Domain) -> str:
+    """Whether mail of the domain arrives and leaves, by what its records were when last seen."""
+    words = {"domain": domain.domain_unicode}
+    if domain.status != Domain.Status.ACTIVE:
+        if domain.records_right == 4:
+            return _("Mail arrives and leaves as soon as %(domain)s is active.") % words
+        return _("Mail arrives and leaves as soon as all four DNS records of %(domain)s are right.") % words
+    if not domain.mx_verified:
+        return _("What is sent to %(domain)s may go elsewhere until its MX record is right again.") % words
+    if domain.records_right < 4:
+        return _("Mail arrives and leaves, but receivers may refuse some until all four DNS records are right again.")
+    return _("Mail arrives and leaves.")
 
 
 class Row:
@@ -122,16 +158,9 @@ class DomainPage:
         ]
 
     @property
-    def found(self) -> int:
-        """How many of the four are right."""
-        return sum(flag.right for flag in flags_of(self.domain))
-
-    @property
     def found_line(self) -> str:
         """The result in a sentence, also read out after a look."""
-        return ngettext("%(count)s of 4 records is right.", "%(count)s of 4 records are right.", self.found) % {
-            "count": self.found
-        }
+        return records_line(self.domain)
 
     @property
     def is_settled(self) -> bool:
@@ -163,13 +192,8 @@ class DomainPage:
         """Publish, prove, open: where the domain stands on its way."""
         domain = self.domain
         active = domain.status == Domain.Status.ACTIVE
-        published = self.found == 4 or active
         return [
-            Step(
-                "done" if published else "now",
-                _("Publish the records"),
-                _("All four are in your DNS.") if published else self.found_line,
-            ),
+            Step("done" if domain.records_right == 4 else "now", _("Publish the records"), self.found_line),
             Step(
                 "done" if domain.is_proven else "todo",
                 _("Ownership proven"),
@@ -180,9 +204,7 @@ class DomainPage:
             Step(
                 "done" if active else ("now" if domain.status == Domain.Status.VERIFIED else "todo"),
                 _("Active"),
-                _("Mail arrives and leaves.")
-                if active
-                else _("By itself, when all four records are right. We tell you by mail."),
+                mail_line(domain) if active else _("By itself, when all four records are right. We tell you by mail."),
             ),
         ]
 

@@ -45,8 +45,9 @@ def test_the_list_shows_state_and_records_of_each_domain(cast):
     make_domain(cast.other, "hidden.test")
     page = text_of(cast.admin.client.get("/domains/"))
     assert "Degraded" in page
-    assert "SPF is not right yet" in page
+    assert "SPF is no longer right" in page
     assert "büro.example" in page
+    assert "SPF is not right yet" in page
     assert "hidden.test" not in page
 
 
@@ -119,6 +120,25 @@ def test_the_page_shows_each_record_as_found_and_expected(cast, dns):
     assert "There is no DKIM record." in page
     assert key_record_value(domain.dkim_public_key) in page
     assert "1 of 4 records is right." in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("mx", "What is sent to acme.test may go elsewhere until its MX record is right again."),
+        ("spf", "Mail arrives and leaves, but receivers may refuse some"),
+    ],
+)
+def test_an_active_domain_does_not_say_that_all_is_well_while_a_record_is_wrong(cast, wrong, said):
+    domain = make_domain(cast.acme, "acme.test", active=True, **{f"{wrong}_verified": False})
+    url = f"/domains/{domain.pk}/"
+    page = text_of(cast.owner.client.get(url))
+    assert "3 of 4 records are right. We look again before we call it broken." in page
+    assert said in page
+    assert "All four are in your DNS" not in page
+    assert "Mail arrives and leaves.<" not in page
+    degraded = make_domain(cast.acme, "broken.test", active=True, degraded_since=now(), spf_verified=False)
+    assert "We look again" not in text_of(cast.owner.client.get(f"/domains/{degraded.pk}/"))
 
 
 def test_check_now_answers_htmx_with_the_living_part_only(cast, dns):

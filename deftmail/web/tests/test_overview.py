@@ -31,6 +31,7 @@ def test_the_checklist_names_the_next_step_until_mail_was_read(cast):
         domain.save(update_fields=["status"])
     mailbox = make_mailbox(domain, "anna")
     assert "Open the webmail" in page(cast.owner)
+    assert "1 of 4 records is right." in page(cast.owner), "active, but its records broke"
     with tenant_tx(cast.acme.pk):
         MailUser.objects.filter(pk=mailbox.pk).update(last_login_at=now())
     settled = page(cast.owner)

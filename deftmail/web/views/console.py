@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from deftmail.domains.models import Domain
-from deftmail.domains.records import checks_of
+from deftmail.domains.pages import records_line
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
 from deftmail.tenants.policies import Action
@@ -92,9 +92,8 @@ def _records_text(domain: Domain | None) -> str:
     if domain is None:
         return _("Four lines that tell other servers where your mail goes and that it is really yours.")
     if domain.status == Domain.Status.ACTIVE:
-        return _("All four are in place.")
-    right = [check for check in checks_of(domain) if check.state == "pass"]
+        return records_line(domain)
     return _("%(n)d of 4 are correct for %(domain)s. We look again by ourselves.") % {
-        "n": len(right),
+        "n": domain.records_right,
         "domain": domain.domain_unicode,
     }
