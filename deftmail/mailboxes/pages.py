@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from deftmail.domains.pages import mail_line
 from deftmail.engine.registry import engine
 from deftmail.kit.conf import conf
 from deftmail.kit.models import SyncState
@@ -142,4 +143,6 @@ class MailboxPage(Row):
             if mailbox.refuse_when_disabled:
                 return _("Nobody can sign in, and incoming mail is refused.")
             return _("Nobody can sign in. Incoming mail is kept.")
-        return _("Mail arrives and leaves.")
+        if mailbox.synced_at is None:
+            return _("Mail arrives and leaves once the mail server has set it up.")
+        return mail_line(mailbox.domain)

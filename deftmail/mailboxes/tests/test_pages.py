@@ -202,6 +202,21 @@ class TestOnePage:
         assert part.strip().startswith('<div id="mailbox-live"')
         assert "<html" not in part
 
+    def test_says_that_mail_flows_only_where_it_does(self, cast, domain, alice):
+        flows = "Mail arrives and leaves.<"
+        assert flows in text_of(cast.admin.client.get(alice.get_absolute_url()))
+        waiting = make_mailbox(make_domain(cast.acme, "new.test", proven=True), "nina")
+        broken = make_mailbox(make_domain(cast.acme, "old.test", active=True, mx_verified=False), "otto")
+        fresh = make_mailbox(domain, "finn", ready=False)
+        for mailbox, said in (
+            (waiting, "as soon as all four DNS records of new.test are right"),
+            (broken, "may go elsewhere until its MX record is right again"),
+            (fresh, "once the mail server has set it up"),
+        ):
+            page = text_of(cast.admin.client.get(mailbox.get_absolute_url()))
+            assert said in page
+            assert flows not in page
+
     def test_when_ready_it_no_longer_asks(self, cast, alice):
         assert "every 4s" not in text_of(cast.admin.client.get(alice.get_absolute_url()))
 
