@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from deftmail.domains.models import Domain
+from deftmail.mailboxes.pages import suggested_password
 from deftmail.tenants.passwords import StrengthValidator
 
 _PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
@@ -19,7 +20,8 @@ DISABLE_CHOICES = (
 
 
 class PasswordForm(forms.Form):
-    """A new password of a mailbox. What was typed is never sent back to the page."""
+    """A new password of a mailbox. What was typed is never sent back to the page, unless it is what the page suggested:
+    that stands there anyway, and stays the same while the form is put right."""
 
     password = forms.CharField(
         label=_("Password"),
@@ -28,9 +30,15 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         error_messages={"required": _("Enter a password.")},
     )
+    suggestion = forms.CharField(
+        required=False, max_length=100, widget=forms.HiddenInput, initial=suggested_password, localize=False
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        widget = self.fields["password"].widget
+        assert isinstance(widget, forms.PasswordInput)
+        widget.render_value = self.is_bound and self["password"].value() == self["suggestion"].value()
         self.fields["password"].help_text = StrengthValidator().get_help_text()
 
 
@@ -78,6 +86,13 @@ class CreateForm(PasswordForm):
         """The whole address; somebody who typed one with its @ means that one."""
         typed: str = self.cleaned_data["email"].strip()
         return typed if "@" in typed else f"{typed}@{self.cleaned_data['domain']}"
+
+    @property
+    def unjudged_password(self) -> str:
+        """What was typed as the password and nobody has looked at, because something else was refused first; "" where
+        nothing was typed, or where it will not count."""
+        joins = {"email", "domain"} <= self.cleaned_data.keys() and self.address in self.known
+        return "" if "password" in self.errors or joins else self.cleaned_data["password"]
 
 
 class ChangeForm(forms.Form):

@@ -21,7 +21,7 @@ from deftmail.mailboxes import actions, selectors
 from deftmail.mailboxes.access import has_power_over, mailbox_for, role_of_person
 from deftmail.mailboxes.forms import ChangeForm, CreateForm, DisableForm, PasswordForm
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.pages import MailboxPage, Row, connected_note, shown_address, suggested_password
+from deftmail.mailboxes.pages import MailboxPage, Row, connected_note, shown_address
 from deftmail.tenants.access import company_of
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
@@ -90,7 +90,15 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
                 said = _("%(address)s was created. Its person keeps the password he signs in with.")
             toast(request, said % {"address": shown_address(mailbox)})
             return redirect(request, mailbox)
-    context = {"form": form, "domains": domains, "suggestion": suggested_password(), "section": "addresses"}
+    if form.is_bound and form.unjudged_password:
+        with refusals_on(form):  # all that is wrong at once, not one after the other
+            actions.judge_password(
+                actor=actor,
+                password=form.unjudged_password,
+                email=form.cleaned_data.get("email", ""),
+                display_name=form.cleaned_data.get("display_name", ""),
+            )
+    context = {"form": form, "domains": domains, "section": "addresses"}
     return render(request, "mailboxes/add.html", context, status=422 if form.is_bound else 200)
 
 
@@ -220,7 +228,6 @@ def _detail(request: HttpRequest, actor: Actor, mailbox: MailUser, **bound: Any)
     context |= {
         "is_own": own_id is not None and page.is_joined,
         "needs_recovery": own_id is not None and selectors.needs_recovery_address(actor.tenant_id, own_id),
-        "suggestion": suggested_password(),
         "connected_note": connected_note(),
         "forms": {
             "change": ChangeForm(

@@ -58,6 +58,14 @@ def create_mailbox(
         return _insert(actor, address, web_password, display_name, quota_mb)
 
 
+def judge_password(*, actor: Actor, password: str, email: str, display_name: str) -> None:
+    """What `create_mailbox` would say to the password, where it says no to something else before. Call outside a
+    transaction. Raises PasswordRefused, TooManyRequests."""
+    actor.require(Action.MAILBOX_MANAGE)
+    count_hash(actor)
+    check_strength(password, email=email, name=display_name)
+
+
 def _insert(actor: Actor, address: Address, web_password: str, display_name: str, quota_mb: int | None) -> MailUser:
     company = running_company(actor, for_update=True)
     domain, quota = _place(company, address, quota_mb)

@@ -144,6 +144,21 @@ class TestCreating:
     def test_never_sends_a_typed_password_back(self, cast, domain):
         assert NEW_PASSWORD not in text_of(self.post(cast.owner, email="", password=NEW_PASSWORD))
 
+    def test_says_all_that_is_wrong_at_once(self, cast, domain, alice):
+        taken = self.post(cast.owner, email="alice", password="short").context["form"]
+        assert set(taken.errors) == {"email", "password"}
+        malformed = self.post(cast.owner, email="", password="short", quota_mb="x").context["form"]
+        assert set(malformed.errors) == {"email", "password", "quota_mb"}
+
+    def test_keeps_the_password_it_suggested_while_the_form_is_put_right(self, cast, domain):
+        suggestion = cast.owner.client.get(url("add")).context["form"]["suggestion"].value()
+        again = self.post(cast.owner, email="", password=suggestion, suggestion=suggestion)
+        assert again.context["form"]["suggestion"].value() == suggestion
+        assert f'name="password" value="{suggestion}"' in text_of(again)
+        own = text_of(self.post(cast.owner, email="", password=NEW_PASSWORD, suggestion=suggestion))
+        assert f'data-copy="{suggestion}"' in own
+        assert NEW_PASSWORD not in own
+
     def test_an_owner_joins_his_own_address_without_a_password(self, cast):
         make_domain(cast.acme, "acme-signup.example", active=True)
         assert "Leave it empty for" in text_of(cast.owner.client.get(url("add")))
