@@ -11,7 +11,7 @@ from deftmail.domains.models import Domain
 from deftmail.domains.selectors import domains_of
 from deftmail.kit.models import SyncState
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.selectors import mailboxes, needs_recovery_address
+from deftmail.mailboxes.selectors import mailboxes, needs_recovery_address, signing_in_themselves
 from deftmail.sending.pages import BlockLine, block_lines
 from deftmail.sending.selectors import active_blocks
 from deftmail.tenants.access import company_of
@@ -33,7 +33,11 @@ class Full:
 
 @dataclass(frozen=True)
 class Overview:
-    """The state of a company at a glance."""
+    """The state of a company at a glance.
+
+    has_own: the actor reads a mailbox himself
+    others: until somebody has read his mail: a mailbox to begin with, by signing in with its address
+    """
 
     company: Tenant
     domains: list[Domain]
@@ -41,6 +45,8 @@ class Overview:
     mailbox_count: int
     used_bytes: int
     signed_in_ever: bool
+    has_own: bool
+    others: MailUser | None
     recent: list[MailUser]
     full: list[Full]
     broken: list[MailUser]
@@ -74,6 +80,8 @@ def overview(actor: Actor) -> Overview:
         mailbox_count=sums["count"],
         used_bytes=sums["used"] or 0,
         signed_in_ever=sums["signed_in"] is not None,
+        has_own=actor.user_id is not None and found.filter(user_id=actor.user_id).exists(),
+        others=signing_in_themselves(actor.tenant_id).first() if sums["signed_in"] is None else None,
         recent=list(found.filter(last_login_at__isnull=False).order_by("-last_login_at")[:SHOWN]),
         full=[
             Full(row, row.quota_mb * MIB)

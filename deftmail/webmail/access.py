@@ -25,6 +25,7 @@ from deftmail.kit.htmx import is_htmx
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.access import own_mailbox
 from deftmail.mailboxes.models import MailUser
+from deftmail.mailboxes.selectors import people_without_mailbox, signing_in_themselves
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
 from deftmail.tenants.policies import Action
@@ -163,7 +164,20 @@ STATES: dict[type[Refusal], tuple[Promise, str]] = {
     NoMailbox: (gettext_lazy("You have no mailbox yet"), "at-sign"),
 }
 AGAIN: dict[type[Refusal], int] = {MailAway: 10, MailboxNotReady: 3}  # seconds until the page asks again by itself
+OTHERS = 3
+"""How many mailboxes are named to somebody who has none."""
 _FOLDERS = ("inbox", "drafts", "sent", "archive", "junk", "trash")
+
+
+def _ways_in(actor: Actor) -> dict[str, Any]:
+    """What brings somebody without a mailbox to mail: one of his own address, or the sign-in of one there is."""
+    with tenant_tx(actor.tenant_id):
+        own = actor.label if actor.label in people_without_mailbox(actor.tenant_id) else ""
+        others = [mailbox.email for mailbox in signing_in_themselves(actor.tenant_id)[:OTHERS]]
+    ways: dict[str, Any] = {"act": _("Create a mailbox"), "act_url": reverse("mailboxes:add"), "others": others}
+    if own:
+        ways["text"] = _("Create one with your own address, %(address)s, and it opens here.") % {"address": own}
+    return ways
 
 
 def state_page(request: HttpRequest, actor: Actor, refusal: Refusal) -> HttpResponse:
@@ -172,7 +186,7 @@ def state_page(request: HttpRequest, actor: Actor, refusal: Refusal) -> HttpResp
     again = AGAIN.get(type(refusal))
     state: dict[str, Any] = {"title": title, "text": refusal.text, "icon": icon, "again": again}
     if isinstance(refusal, NoMailbox) and actor.can(Action.MAILBOX_MANAGE):
-        state |= {"act": _("Create a mailbox"), "act_url": reverse("mailboxes:add")}
+        state |= _ways_in(actor)
     folders = [
         {"name": listing.ROLES[role][0], "icon": listing.ROLES[role][1], "url": reverse("webmail:folder", args=[role])}
         for role in (_FOLDERS if again else ())

@@ -11,7 +11,9 @@ class NoMailbox(Conflict):
     """Signed in, but without a mailbox of one's own."""
 
     code = "no-mailbox"
-    message = _("There is no mailbox for your sign-in yet. Create one with your own address, and it opens here.")
+    message = _(
+        "The address you signed in with is no mailbox. Mail is read by signing in with a mailbox's own address."
+    )
 
 
 class MailboxDisabled(Forbidden):

@@ -85,6 +85,12 @@ def people_without_mailbox(tenant_id: UUID) -> list[str]:
     return [email for email in people.values_list("email", flat=True) if email.rpartition("@")[2] in names]
 
 
+def signing_in_themselves(tenant_id: UUID) -> QuerySet[MailUser]:
+    """The mailboxes one reads by signing in with their address, oldest first: of plain mailbox people, not disabled."""
+    found = MailUser.objects.filter(tenant_id=tenant_id, user__membership__role=Role.USER)
+    return found.exclude(status=MailUser.Status.DISABLED).order_by("created_at", "id")
+
+
 def told_of(mailbox: MailUser, level: int) -> list[str]:
     """Who is told that a mailbox fills up: its person and the company's owners.
 

@@ -38,7 +38,10 @@ class _Saves:
 
 
 class SignIn(_Answers, allauth_views.LoginView):
-    """One page for everybody."""
+    """One page for everybody. `?login=` fills in the address: of a link that says as whom to sign in."""
+
+    def get_initial(self) -> dict[str, Any]:
+        return {**super().get_initial(), "login": self.request.GET.get("login", "")}
 
 
 class Reauthenticate(_Answers, allauth_views.ReauthenticateView):

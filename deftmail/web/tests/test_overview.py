@@ -8,7 +8,7 @@ from django.utils.timezone import now
 from deftmail.domains.testing import make_domain
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.testing import make_mailbox
+from deftmail.mailboxes.testing import make_mailbox, make_mailbox_person
 from deftmail.web.selectors import plans_on_sale
 from deftmail.web.views.public import shown
 
@@ -32,6 +32,12 @@ def test_the_checklist_names_the_next_step_until_mail_was_read(cast):
     mailbox = make_mailbox(domain, "anna")
     assert "Open the webmail" in page(cast.owner)
     assert "1 of 4 records is right." in page(cast.owner), "active, but its records broke"
+    make_mailbox_person(cast.acme, domain, "info")
+    assert "Sign out and sign in as info@acme-overview.test" in page(cast.owner)
+    with tenant_tx(cast.acme.pk):
+        MailUser.objects.filter(pk=mailbox.pk).update(user=cast.owner.user)
+    assert f'href="{reverse("webmail:index")}">Open the webmail' in page(cast.owner), "he has his own now"
+    assert "Sign out and sign in as" not in page(cast.owner)
     with tenant_tx(cast.acme.pk):
         MailUser.objects.filter(pk=mailbox.pk).update(last_login_at=now())
     settled = page(cast.owner)

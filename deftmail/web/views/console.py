@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,13 +21,14 @@ from deftmail.web import selectors
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the checklist. state: `done`, `now` or `todo`."""
+    """One step of the checklist. state: `done`, `now` or `todo`; sign_in_as: its act is a sign-in with that address."""
 
     title: str | Promise
     text: str | Promise
     state: str
     url: str = ""
     act: str | Promise = ""
+    sign_in_as: str = ""
 
 
 @signed_in(Action.CONSOLE_VIEW)
@@ -75,8 +76,8 @@ def steps(found: selectors.Overview) -> list[Step]:
             _("Open the webmail"),
             _("Sign in with the new address, here or in any mail program."),
             found.signed_in_ever,
-            reverse("mailboxes:list") if found.mailbox_count else "",
-            _("Show addresses"),
+            reverse("webmail:index") if found.has_own else "",
+            _("Open the webmail"),
         ),
     ]
     result, reached = [], False
@@ -85,6 +86,8 @@ def steps(found: selectors.Overview) -> list[Step]:
         state = "done" if done else "todo" if reached else "now"
         reached = reached or not done
         result.append(Step(title, text, state, "" if done else url, act))
+    if found.others and not found.has_own:
+        result[-1] = replace(result[-1], sign_in_as=found.others.email)
     return result
 
 

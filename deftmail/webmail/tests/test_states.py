@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -119,6 +120,24 @@ def test_an_owner_without_a_mailbox_is_shown_where_to_make_one(cast: Any, engine
     assert 'href="/addresses/add/"' in text_of(answer)
     member = cast.user.client.get("/mail/")
     assert 'href="/addresses/add/"' not in text_of(member)
+
+
+def test_an_owner_whose_company_has_mailboxes_is_led_to_their_sign_in(cast: Any, engine: Engine, guest: Any) -> None:
+    make_mailbox_person(cast.acme, make_domain(cast.acme, "acme.test", active=True), "info")
+    page = text_of(cast.owner.client.get("/mail/"))
+    assert "Sign out and sign in as info@acme.test" in page
+    assert "Create one with your own address" not in page, "olive's domain is not the company's"
+    assert "info@acme.test" not in text_of(cast.stranger.client.get("/mail/"))
+    assert "info@acme.test" not in text_of(cast.user.client.get("/mail/"))
+    (there,) = re.findall(r'name="next" value="([^"]+)"', page)
+    answer = cast.owner.client.post("/signout", {"next": there})
+    assert answer.headers["Location"] == "/signin?login=info%40acme.test"
+    assert 'value="info@acme.test"' in text_of(cast.owner.client.get(there))
+
+
+def test_an_owner_who_can_have_his_own_address_is_told_which(cast: Any, engine: Engine) -> None:
+    make_domain(cast.acme, "acme-signup.example", active=True)
+    assert "Create one with your own address, olive@acme-signup.example" in text_of(cast.owner.client.get("/mail/"))
 
 
 def test_a_suspended_mailbox_reads_and_is_told_that_it_cannot_send(reader: Any, engine: Engine) -> None:
