@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from deftmail.kit.conf import conf
 from deftmail.kit.errors import Conflict, Invalid, LimitReached
 
 
@@ -46,9 +48,12 @@ class DomainLimitReached(LimitReached):
     code = "domain-limit-reached"
 
     def __init__(self, limit: int) -> None:
-        text = _("Your plan includes %(limit)s domains, and all are in use. Delete one or choose a larger plan.")
-        one = _("Your plan includes one domain, and it is in use. Delete it or choose a larger plan.")
-        super().__init__(one if limit == 1 else text % {"limit": limit}, field="domain", limit=limit)
+        text = ngettext(
+            "Your plan includes %(limit)d domain, and it is in use. Delete it, or write to %(support)s for more.",
+            "Your plan includes %(limit)d domains, and all are in use. Delete one, or write to %(support)s for more.",
+            limit,
+        ) % {"limit": limit, "support": conf.support_email}
+        super().__init__(text, field="domain", limit=limit)
 
 
 class DomainHoldsAddresses(Conflict):

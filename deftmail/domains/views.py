@@ -20,6 +20,7 @@ from deftmail.kit.confirm import confirm_page
 from deftmail.kit.forms import refusals_on
 from deftmail.kit.htmx import announce, is_fragment, redirect, toast
 from deftmail.kit.tenancy import tenant_tx
+from deftmail.tenants.access import company_of
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.guards import signed_in
 from deftmail.tenants.policies import Action
@@ -57,7 +58,9 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
             domain = actions.add_domain(actor=actor, name=form.cleaned_data["domain"])
             toast(request, _("%(domain)s was added. Publish its records next.") % {"domain": domain.domain_unicode})
             return redirect(request, domain)
-    return render(request, "domains/add.html", {"form": form}, status=422 if form.is_bound else 200)
+    with tenant_tx(actor.tenant_id):
+        full = None if form.is_bound else selectors.no_room(company_of(actor))
+    return render(request, "domains/add.html", {"form": form, "full": full}, status=422 if form.is_bound else 200)
 
 
 @require_GET

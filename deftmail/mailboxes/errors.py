@@ -6,6 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from deftmail.kit.conf import conf
 from deftmail.kit.errors import Conflict, Invalid, LimitReached
 
 
@@ -58,10 +59,10 @@ class MailboxLimitReached(LimitReached):
 
     def __init__(self, limit: int) -> None:
         text = ngettext(
-            "Your plan includes %(limit)d mailbox, and it is in use. Delete it or choose a larger plan.",
-            "Your plan includes %(limit)d mailboxes, and all are in use. Delete one or choose a larger plan.",
+            "Your plan includes %(limit)d mailbox, and it is in use. Delete it, or write to %(support)s for more.",
+            "Your plan includes %(limit)d mailboxes, and all are in use. Delete one, or write to %(support)s for more.",
             limit,
-        ) % {"limit": limit}
+        ) % {"limit": limit, "support": conf.support_email}
         super().__init__(text, field="email", limit=limit)
 
 

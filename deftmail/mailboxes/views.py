@@ -68,11 +68,12 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """A new mailbox in one of the proven domains."""
     with tenant_tx(actor.tenant_id):
-        domains = list(proven_domains(actor))
+        domains, company = list(proven_domains(actor)), company_of(actor)
+        full = None if request.POST else selectors.no_room(company)
         form = CreateForm(
             request.POST or None,
             domains=domains,
-            plan_quota_mb=company_of(actor).mailbox_quota_mb,
+            plan_quota_mb=company.mailbox_quota_mb,
             known=selectors.people_without_mailbox(actor.tenant_id),
             initial={"domain": request.GET.get("domain", "")},
         )
@@ -98,7 +99,7 @@ def add(request: HttpRequest, actor: Actor) -> HttpResponseBase:
                 email=form.cleaned_data.get("email", ""),
                 display_name=form.cleaned_data.get("display_name", ""),
             )
-    context = {"form": form, "domains": domains, "section": "addresses"}
+    context = {"form": form, "domains": domains, "full": full, "section": "addresses"}
     return render(request, "mailboxes/add.html", context, status=422 if form.is_bound else 200)
 
 

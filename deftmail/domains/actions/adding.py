@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from deftmail.domains import errors, looking, policies, records
 from deftmail.domains.models import Domain
-from deftmail.domains.selectors import system
+from deftmail.domains.selectors import no_room, system
 from deftmail.kit.conf import conf
 from deftmail.kit.crypto import seal
 from deftmail.kit.tenancy import tenant_tx
@@ -99,9 +99,8 @@ def _refuse_early(actor: Actor, name: DomainName, *, lock: bool = False) -> None
         raise CompanySuspended
     if Domain.objects.filter(tenant_id=actor.tenant_id, domain=name.ascii).exists():
         raise errors.DomainExists
-    limit = tenant.max_domains
-    if limit is not None and Domain.objects.filter(tenant_id=actor.tenant_id).count() >= limit:
-        raise errors.DomainLimitReached(limit)
+    if full := no_room(tenant):
+        raise full
 
 
 def _web_host() -> str:

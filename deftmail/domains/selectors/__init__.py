@@ -7,11 +7,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from deftmail.domains.errors import DomainLimitReached
 from deftmail.domains.models import Domain
 from deftmail.mailproto.errors import DomainError
 from deftmail.mailproto.names import parse_domain
 from deftmail.tenants.actor import Actor
-from deftmail.tenants.models import Membership, Role
+from deftmail.tenants.models import Membership, Role, Tenant
 from deftmail.tenants.policies import Action
 
 SORTS = {"name": ("domain", "id"), "status": ("status", "domain", "id"), "added": ("-created_at", "-id")}
@@ -50,6 +51,14 @@ def proven_domains(actor: Actor) -> QuerySet[Domain]:
 def domain_count(actor: Actor) -> int:
     """How many domains count against the company's ceiling."""
     return Domain.objects.filter(tenant_id=actor.tenant_id).count()
+
+
+def no_room(company: Tenant) -> DomainLimitReached | None:
+    """Why the company can add no further domain; None while it can. Final once `company` is locked."""
+    limit = company.max_domains
+    if limit is None or Domain.objects.filter(tenant_id=company.pk).count() < limit:
+        return None
+    return DomainLimitReached(limit)
 
 
 def owner_addresses(tenant_id: UUID) -> list[str]:

@@ -11,8 +11,10 @@ from django.urls import resolve
 from django.utils.timezone import now
 
 from deftmail.domains.testing import make_domain, reload
+from deftmail.kit.conf import conf
 from deftmail.kit.middleware import limit_of
 from deftmail.mailproto.dkim import key_record_value
+from deftmail.tenants.testing import set_columns
 
 pytestmark = pytest.mark.django_db(databases=["default", "system"])
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_REQUEST_TYPE": "partial"}
@@ -91,6 +93,18 @@ def test_a_long_list_is_paged(cast):
         make_domain(cast.acme, f"d{number:02}.test")
     page = cast.owner.client.get("/domains/?page=2")
     assert [row.domain.domain for row in page.context["rows"]] == [f"d{n}.test" for n in range(25, 30)]
+
+
+def test_where_the_plan_has_no_room_the_page_says_so_and_whom_to_write_to(cast):
+    assert 'name="domain"' in text_of(cast.owner.client.get("/domains/add/"))
+    make_domain(cast.acme, "acme.test")
+    set_columns(cast.acme, max_domains=1)
+    page = text_of(cast.owner.client.get("/domains/add/"))
+    assert "Your plan includes 1 domain, and it is in use." in page
+    assert f'href="mailto:{conf.support_email}"' in page
+    assert 'name="domain"' not in page
+    refused = text_of(cast.owner.client.post("/domains/add/", {"domain": "two.test"}), 422)
+    assert f"write to {conf.support_email} for more" in refused
 
 
 def test_adding_leads_to_the_records(cast, dns):

@@ -18,9 +18,9 @@ from deftmail.mailboxes.errors import (
     DomainMailboxLimitReached,
     DomainNotProven,
     DomainNotYours,
-    MailboxLimitReached,
 )
 from deftmail.mailboxes.models import MailUser
+from deftmail.mailboxes.selectors import no_room
 from deftmail.mailproto.addresses import Address, parse_mailbox_address
 from deftmail.mailproto.errors import AddressError
 from deftmail.tenants import audit
@@ -117,8 +117,8 @@ def _place(company: Tenant, address: Address, quota_mb: int | None) -> tuple[Dom
     of_company = MailUser.objects.filter(tenant_id=company.pk)
     if of_company.filter(email=address.ascii).exists():
         raise AddressTaken
-    if company.max_mailboxes is not None and of_company.count() >= company.max_mailboxes:
-        raise MailboxLimitReached(company.max_mailboxes)
+    if full := no_room(company):
+        raise full
     per_domain = company.max_users_per_domain
     if per_domain is not None and of_company.filter(domain=domain).count() >= per_domain:
         raise DomainMailboxLimitReached(name.unicode, per_domain)

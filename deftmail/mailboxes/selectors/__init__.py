@@ -9,10 +9,11 @@ from django.db.models import Q, QuerySet
 
 from deftmail.domains.models import Domain
 from deftmail.domains.selectors import owner_addresses
+from deftmail.mailboxes.errors import MailboxLimitReached
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailproto.errors import DomainError
 from deftmail.mailproto.names import parse_domain
-from deftmail.tenants.models import Membership, Role, User
+from deftmail.tenants.models import Membership, Role, Tenant, User
 
 SORTS = {
     "address": ("email",),
@@ -53,6 +54,12 @@ def mailboxes(
 def mailbox_count(tenant_id: UUID) -> int:
     """How many mailboxes count against the company's ceiling."""
     return MailUser.objects.filter(tenant_id=tenant_id).count()
+
+
+def no_room(company: Tenant) -> MailboxLimitReached | None:
+    """Why the company can have no further mailbox; None while it can. Final once `company` is locked."""
+    limit = company.max_mailboxes
+    return None if limit is None or mailbox_count(company.pk) < limit else MailboxLimitReached(limit)
 
 
 def mailboxes_of_domain(tenant_id: UUID, domain_id: UUID) -> list[str]:

@@ -192,7 +192,9 @@ class TestCreating:
 
     def test_says_so_at_the_ceiling(self, cast, domain, alice):
         set_columns(cast.acme, max_mailboxes=1)
-        assert "Your plan includes 1 mailbox" in text_of(self.post(cast.owner, email="bob"))
+        for page in (text_of(self.post(cast.owner, email="bob")), text_of(cast.owner.client.get(url("add")))):
+            assert f"mailbox, and it is in use. Delete it, or write to {conf.support_email}" in page
+        assert 'name="email"' not in page
 
     def test_in_a_suspended_company_is_refused(self, cast, domain):
         set_columns(cast.acme, status=Tenant.Status.SUSPENDED)

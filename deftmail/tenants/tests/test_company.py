@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from deftmail.kit.conf import conf
 from deftmail.kit.errors import Forbidden, Invalid
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import actions, audit, selectors
@@ -38,6 +39,11 @@ def test_renaming_the_company_is_written_down(cast):
     assert (row.details["before"], row.details["after"]) == ({"company_name": "Acme"}, {"company_name": "Acme & Sons"})
     assert (row.actor, row.target_id) == (cast.admin.email, cast.acme.pk)
     assert "Acme &amp; Sons" in cast.owner.client.get(reverse("tenants:settings")).content.decode()
+
+
+def test_the_plan_names_whom_to_write_to_for_another(cast):
+    page = cast.owner.client.get(reverse("tenants:settings")).content.decode()
+    assert f'To change your plan, write to <a href="mailto:{conf.support_email}">' in page
 
 
 def test_an_empty_name_is_refused(cast):
