@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Any
 
 from allauth.account.forms import LoginForm
@@ -23,6 +22,7 @@ from deftmail.kit.net import client_ip
 from deftmail.tenants.addresses import as_typed
 from deftmail.tenants.models import Role
 from deftmail.tenants.passwords import StrengthValidator
+from deftmail.tenants.timezones import zones
 
 
 def _accept_label() -> str:
@@ -197,10 +197,9 @@ class ProfileForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zones = sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone and not zone.startswith("Etc/"))
         field = self.fields["timezone"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in zones)]
+        field.choices = [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in sorted(zones() - {"UTC"}))]
 
 
 class RecoveryForm(forms.Form):

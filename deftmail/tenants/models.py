@@ -74,6 +74,9 @@ class User(AbstractBaseUser):
     privacy_version = models.CharField(max_length=20, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
     timezone = models.CharField(max_length=64, default="UTC")
+    timezone_chosen = models.BooleanField(
+        default=False, help_text="By himself; else `timezone` is what his browser said when he last signed in."
+    )
     date_joined = models.DateTimeField(default=now)
     email_pending = models.EmailField(max_length=254, blank=True, help_text="New sign-in address, not proven yet.")
     recovery_pending = models.EmailField(max_length=254, blank=True, help_text="New recovery address, not proven yet.")

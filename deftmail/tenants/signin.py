@@ -32,6 +32,7 @@ from deftmail.kit.passwords import bare_hash, fits, verify_password
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import audit, hooks, knownbrowser
 from deftmail.tenants.access import actor_for
+from deftmail.tenants.actions.account import follow_browser
 from deftmail.tenants.actions.passwords import reset_own_password
 from deftmail.tenants.addresses import as_typed
 from deftmail.tenants.displaced import sign_in_displaced
@@ -163,6 +164,7 @@ class AccountAdapter(DefaultAccountAdapter):
         assert isinstance(user, User)
         super().login(request, user)
         forget_actor(request)
+        follow_browser(user=user, timezone=request.POST.get("timezone", ""))
         actor, agent = actor_of(request), request.headers.get("User-Agent", "")[:200]
         if actor is not None:
             with tenant_tx(actor.tenant_id):

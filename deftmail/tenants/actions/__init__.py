@@ -3,6 +3,7 @@
 from deftmail.tenants.actions.account import (
     change_profile,
     confirm_address,
+    follow_browser,
     forget_pending,
     request_email,
     request_recovery,
@@ -23,6 +24,7 @@ __all__ = [
     "create_api_key",
     "create_company",
     "end_sessions",
+    "follow_browser",
     "forget_pending",
     "grant_api_access",
     "rename_company",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from datetime import timedelta
 from typing import Literal
 
@@ -24,6 +23,7 @@ from deftmail.tenants.addresses import canonical, domain_of
 from deftmail.tenants.errors import AddressFixed, AddressTaken, LinkExpired, OwnDomain
 from deftmail.tenants.models import User
 from deftmail.tenants.policies import Action
+from deftmail.tenants.timezones import zones
 
 Purpose = Literal["recovery", "email"]
 LINK_LIVES = timedelta(hours=24)
@@ -41,15 +41,27 @@ def _own(actor: Actor, user: User) -> None:
 def change_profile(*, actor: Actor, user: User, name: str, timezone: str) -> User:
     """Change one's own name and time zone. Raises Invalid on the field."""
     _own(actor, user)
-    if timezone not in zoneinfo.available_timezones():
+    if timezone not in zones():
         raise Invalid(_("Choose a time zone of the list."), field="timezone")
     before = {"name": user.name, "timezone": user.timezone}
     user.name, user.timezone = tidy_name(name, field="name"), timezone
     after = {"name": user.name, "timezone": user.timezone}
     if before != after:
-        user.save(update_fields=["name", "timezone"])
+        user.timezone_chosen = user.timezone_chosen or before["timezone"] != timezone
+        user.save(update_fields=["name", "timezone", "timezone_chosen"])
         audit.record(actor, "person.profile_changed", user, before=before, after=after)
     return user
+
+
+def follow_browser(*, user: User, timezone: str) -> None:
+    """Take the zone his browser names when he signs in, unless he chose one himself. What is no zone is left alone.
+
+    A fact, not an act of his, so not audited.
+    """
+    if timezone in zones() and timezone != user.timezone:
+        rows = User.objects.filter(pk=user.pk, timezone_chosen=False)
+        if rows.update(timezone=timezone):
+            user.timezone = timezone
 
 
 @transaction.atomic

@@ -63,6 +63,24 @@ def test_a_bad_profile_is_refused_on_the_page(cast, form):
     assert audit_of(cast.acme, "person.profile_changed") == []
 
 
+def test_the_browser_names_the_zone_until_he_chooses_one(cast, guest):
+    user = cast.user.user
+    assert "data-timezone" in guest.get(reverse("account_login")).content.decode()
+
+    def after_sign_in(zone):
+        sign_in(make_client(), user.email, timezone=zone)
+        return now_row(user).timezone
+
+    assert after_sign_in("Europe/Berlin") == "Europe/Berlin"
+    assert after_sign_in("America/New_York") == "America/New_York", "he travels"
+    for nonsense in ("", "Mars/Base", "../../etc/passwd", "x" * 200):
+        assert after_sign_in(nonsense) == "America/New_York"
+    cast.user.client.post(reverse("tenants:account"), {"name": "Ursula", "timezone": "America/New_York"})
+    assert after_sign_in("Asia/Tokyo") == "Asia/Tokyo", "a new name is no choice of a zone"
+    cast.user.client.post(reverse("tenants:account"), {"name": "Ursula", "timezone": "UTC"})
+    assert after_sign_in("Asia/Tokyo") == "UTC"
+
+
 def test_times_are_shown_in_his_zone(cast):
     User.objects.filter(pk=cast.owner.user.pk).update(timezone="Asia/Kolkata")
     cast.owner.client.post(reverse("tenants:settings"), {"company_name": "Acme Two"})

@@ -63,9 +63,10 @@ def test_a_company_signs_up_and_its_owner_is_in_the_console(guest):
 
     assert "kumar-textiles" in guest.get(path).content.decode()
     assert not User.objects.filter(email=ADDRESS).exists(), "following the link alone must change nothing"
-    answer = guest.post(path)
+    answer = guest.post(path, {"timezone": "Asia/Kolkata"})
     assert answer.status_code == 302
     user = User.objects.get(email=ADDRESS)
+    assert user.timezone == "Asia/Kolkata"
     assert guest.session["_auth_user_id"] == str(user.pk)
     member = Membership.objects.get(user=user)
     assert member.role == "owner"

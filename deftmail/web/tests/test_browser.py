@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -190,6 +191,13 @@ def test_theme_is_kept_for_the_next_page(guide: Guide) -> None:
     page.reload()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
     assert page.locator(".console-side [data-theme-set=dark]").get_attribute("aria-pressed") == "true"
+
+
+def test_the_sign_in_form_says_in_which_time_zone_the_browser_is(chromium: Browser, site: str) -> None:
+    there = Guide(chromium, site, timezone_id="Asia/Kolkata")
+    there.page.goto(site + "/signin")
+    expect(there.page.locator("input[name=timezone]")).to_have_value(re.compile("^Asia/(Kolkata|Calcutta)$"))
+    there.context.close()
 
 
 def test_everything_works_without_script(chromium: Browser, site: str) -> None:

@@ -32,6 +32,9 @@ on('click', '[data-reveal]', (_event, button) => {
   for (const icon of button.querySelectorAll('[data-when]')) icon.toggleAttribute('hidden', (icon.dataset.when === 'shown') !== shown)
 })
 
+// The browser's time zone, for forms that begin a session.
+register('[data-timezone]', (input) => (input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? ''))
+
 // Menus (<details class="menu">): close on outside click, on Escape, when an item is used; arrows walk the items.
 const items = (menu) => [...menu.querySelectorAll('.menu-panel :is(a[href], button):not([disabled])')]
 document.addEventListener('click', (event) => {
