@@ -20,7 +20,7 @@ from deftmail.kit.errors import TooManyRequests
 from deftmail.kit.jobs import enqueue
 from deftmail.kit.net import client_ip
 from deftmail.tenants.addresses import as_typed
-from deftmail.tenants.models import Role
+from deftmail.tenants.models import Role, Scope
 from deftmail.tenants.passwords import StrengthValidator
 from deftmail.tenants.timezones import zones
 
@@ -229,12 +229,6 @@ class ApiKeyForm(forms.Form):
 
     NEVER = "never"
     EXPIRY = (("30", _("30 days")), ("90", _("90 days")), ("365", _("One year")), (NEVER, _("Never")))
-    SCOPE_LABELS = (
-        ("domains:read", _("Read domains and their records")),
-        ("domains:write", _("Add, check and delete domains")),
-        ("mailboxes:read", _("Read mailboxes")),
-        ("mailboxes:write", _("Create, change and delete mailboxes")),
-    )
     name = forms.CharField(
         label=_("Name"),
         max_length=100,
@@ -243,7 +237,7 @@ class ApiKeyForm(forms.Form):
     )
     scopes = forms.MultipleChoiceField(
         label=_("It may"),
-        choices=SCOPE_LABELS,
+        choices=Scope.choices,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": _("Choose what the key may do.")},
     )

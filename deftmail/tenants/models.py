@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -197,6 +198,21 @@ class PendingSignup(models.Model):
         return self.email
 
 
+class Scope(models.TextChoices):
+    """What a key may be given; see `policies.py` for what each allows."""
+
+    DOMAINS_READ = "domains:read", _("Read domains and their records")
+    DOMAINS_WRITE = "domains:write", _("Add, check and delete domains")
+    MAILBOXES_READ = "mailboxes:read", _("Read mailboxes")
+    MAILBOXES_WRITE = "mailboxes:write", _("Create, change and delete mailboxes")
+
+
+def scope_words(scopes: Iterable[str]) -> list[str]:
+    """Scopes in words; one that is no longer given out as it is kept."""
+    words = dict(Scope.choices)
+    return [str(words.get(scope, scope)) for scope in scopes]
+
+
 class ApiKey(models.Model):
     """A bearer key of the API, kept as a SHA-256 (192 bits of entropy need no slow hash)."""
 
@@ -218,6 +234,11 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    @property
+    def may(self) -> list[str]:
+        """Its scopes in words."""
+        return scope_words(self.scopes)
 
 
 class AuditLog(models.Model):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from deftmail.tenants.models import Role
+from deftmail.tenants.models import Role, Scope
 
 
 class Action(StrEnum):
@@ -50,10 +50,10 @@ MATRIX: dict[str, frozenset[Action]] = {Role.USER: _USER, Role.ADMIN: _ADMIN, Ro
 
 # What each scope of an API key allows. A key never exceeds the admin role.
 SCOPES: dict[str, frozenset[Action]] = {
-    "domains:read": frozenset({Action.DOMAIN_VIEW}),
-    "domains:write": frozenset({Action.DOMAIN_VIEW, Action.DOMAIN_MANAGE}),
-    "mailboxes:read": frozenset({Action.MAILBOX_VIEW}),
-    "mailboxes:write": frozenset({Action.MAILBOX_VIEW, Action.MAILBOX_MANAGE}),
+    Scope.DOMAINS_READ: frozenset({Action.DOMAIN_VIEW}),
+    Scope.DOMAINS_WRITE: frozenset({Action.DOMAIN_VIEW, Action.DOMAIN_MANAGE}),
+    Scope.MAILBOXES_READ: frozenset({Action.MAILBOX_VIEW}),
+    Scope.MAILBOXES_WRITE: frozenset({Action.MAILBOX_VIEW, Action.MAILBOX_MANAGE}),
 }
 
 

@@ -1,4 +1,4 @@
-"""Times and sizes as people say them."""
+"""Times as people say them."""
 
 from __future__ import annotations
 
@@ -63,14 +63,3 @@ class Clock:
             self._days[day] = ("" if today else short(local), formats.date_format(local, "j F Y"))
         said, exact = self._days[day]
         return machine, said or clock[:5], f"{exact}, {clock} {local.tzname()}"
-
-
-def size(value: float | None) -> str:
-    """A size with its unit, in powers of 1024, as mail programs and plans count: 1536 → `1.5 KB`."""
-    left = float(value or 0)
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if abs(left) < 1024 or unit == "TB":
-            break
-        left /= 1024
-    shown = f"{left:.0f}" if unit == "B" or left >= 100 else f"{left:.1f}".rstrip("0").rstrip(".")
-    return f"{shown} {unit}"

@@ -6,11 +6,11 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.utils.timezone import now
+from django.utils.timezone import make_aware, now
 
 from deftmail.kit.errors import Invalid
 from deftmail.kit.tenancy import tenant_tx
@@ -18,6 +18,7 @@ from deftmail.tenants.access import company_of
 from deftmail.tenants.actions.apikeys import hash_of
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.errors import CompanyCancelled, NoApiAccess
+from deftmail.tenants.logwords import acts_called
 from deftmail.tenants.models import ApiKey, AuditLog, Membership, Plan, Tenant
 from deftmail.tenants.policies import Action
 
@@ -86,8 +87,23 @@ class LogPage:
     newer: str = ""
 
 
-def logs(actor: Actor, *, search: str = "", older: str = "", newer: str = "", limit: int = LOG_PAGE) -> LogPage:
-    """A page of the company's log. `search` finds acts, names of objects and people.
+def plan_names() -> dict[str, str]:
+    """The names of the plans by slug."""
+    return dict(Plan.objects.values_list("slug", "name"))
+
+
+def logs(
+    actor: Actor,
+    *,
+    search: str = "",
+    since: date | None = None,
+    until: date | None = None,
+    older: str = "",
+    newer: str = "",
+    limit: int = LOG_PAGE,
+) -> LogPage:
+    """A page of the company's log. `search` finds acts, names of objects and people; `since` and `until` are days in
+    the present time zone, both included.
 
     older, newer: the cursor of a page before. Raises Forbidden, Invalid for a cursor that is none.
     """
@@ -97,11 +113,16 @@ def logs(actor: Actor, *, search: str = "", older: str = "", newer: str = "", li
         # What people read ("domain added") and how it is kept ("domain.added") both find it.
         code = search.replace(" ", ".")
         rows = rows.filter(
-            Q(action__icontains=search)
+            Q(action__in=acts_called(search))
+            | Q(action__icontains=search)
             | Q(action__icontains=code)
             | Q(target__icontains=search)
             | Q(actor__icontains=search)
         )
+    if since:
+        rows = rows.filter(created_at__gte=_midnight(since))
+    if until:
+        rows = rows.filter(created_at__lt=_midnight(until + timedelta(days=1)))
     if newer:
         moment, pk = _read_cursor(newer)
         rows = rows.filter(Q(created_at__gt=moment) | Q(created_at=moment, pk__gt=pk)).order_by("created_at", "id")
@@ -114,6 +135,10 @@ def logs(actor: Actor, *, search: str = "", older: str = "", newer: str = "", li
     found = list(rows.order_by("-created_at", "-id")[: limit + 1])
     page = found[:limit]
     return LogPage(page, _cursor(page[-1]) if len(found) > limit else "", _cursor(page[0]) if older and page else "")
+
+
+def _midnight(day: date) -> datetime:
+    return make_aware(datetime.combine(day, time.min))
 
 
 def _cursor(row: AuditLog) -> str:

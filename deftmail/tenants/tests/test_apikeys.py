@@ -15,7 +15,7 @@ from deftmail.tenants import actions, selectors
 from deftmail.tenants.actions import apikeys
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.errors import CompanyCancelled, CompanySuspended, NoApiAccess
-from deftmail.tenants.models import ApiKey, Plan, Tenant
+from deftmail.tenants.models import ApiKey, Plan, Scope, Tenant
 from deftmail.tenants.policies import SCOPES
 from deftmail.tenants.testing import audit_of, make_client, set_columns, sign_in
 
@@ -184,7 +184,9 @@ def test_revoking_is_asked_by_typing(cast):
     assert selectors.api_key(raw) is None
 
 
-def test_every_scope_has_words_on_the_form():
-    from deftmail.tenants.forms import ApiKeyForm
-
-    assert {value for value, _label in ApiKeyForm.SCOPE_LABELS} == set(SCOPES)
+def test_every_scope_has_words_on_the_form_and_in_the_list(cast):
+    make_key(cast.owner, scopes=["domains:read", "mailboxes:write"])
+    page = cast.owner.client.get(reverse("tenants:apikeys")).content.decode()
+    for words in ("Read domains and their records", "Create, change and delete mailboxes"):
+        assert f'<span class="block py-0.5">{words}</span>' in page
+    assert set(Scope.values) == set(SCOPES)

@@ -1,6 +1,7 @@
 """Company pages: settings, people, keys, logs; and what another company's people see of them."""
 
 import pytest
+import time_machine
 from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +13,7 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.tenants import actions, audit, selectors
 from deftmail.tenants.actions.company import tidy_name
 from deftmail.tenants.errors import CompanySuspended
-from deftmail.tenants.models import Membership, Role, Tenant
+from deftmail.tenants.models import Membership, Role, Tenant, User
 from deftmail.tenants.testing import audit_of, make_member, set_columns
 
 pytestmark = pytest.mark.django_db
@@ -125,17 +126,38 @@ def test_the_log_tells_who_what_from_where_and_what_changed(cast):
 
 def test_the_log_is_searched_by_act_object_and_person(cast):
     with tenant_tx(cast.acme.pk):
+        audit.record(cast.owner.actor, "session.started")
         audit.record(cast.owner.actor, "domain.added", cast.acme)
         audit.record(cast.admin.actor, "mailbox.deleted", cast.owner.user)
     for search, expected in (
         ("domain added", ["domain.added"]),
         ("mailbox.del", ["mailbox.deleted"]),
+        ("signed in", ["session.started"]),
         ("adam@", ["mailbox.deleted"]),
-        ("acme-signup", ["mailbox.deleted", "domain.added"]),
+        ("acme-signup", ["mailbox.deleted", "domain.added", "session.started"]),
         ("100%", []),
     ):
         with tenant_tx(cast.acme.pk):
             assert [row.action for row in selectors.logs(cast.owner.actor, search=search).rows] == expected
+
+
+def test_the_log_is_narrowed_to_days_of_the_readers_zone(cast):
+    User.objects.filter(pk=cast.owner.user.pk).update(timezone="Asia/Kolkata")
+    with tenant_tx(cast.acme.pk):
+        for number, moment in enumerate(("2026-03-01T18:29Z", "2026-03-01T18:31Z", "2026-03-02T18:29Z")):
+            with time_machine.travel(moment):
+                audit.record(cast.owner.actor, f"act.{number}")
+
+    def shown(**query):
+        page = cast.owner.client.get(reverse("tenants:logs"), query)
+        assert page.status_code == 200
+        return [line.row.action for line in page.context["lines"] if line.row.action.startswith("act")]
+
+    assert shown(**{"from": "2026-03-02", "to": "2026-03-02"}) == ["act.2", "act.1"]
+    assert shown(to="2026-03-01") == ["act.0"]
+    assert shown(**{"from": "2026-03-03"}) == []
+    for nonsense in ("2026-02-31", "9999-12-31", "0001-01-01", "x"):
+        assert shown(**{"from": nonsense, "to": nonsense}) == ["act.2", "act.1", "act.0"]
 
 
 def test_the_log_is_paged_both_ways_without_losing_or_repeating_a_row(cast):

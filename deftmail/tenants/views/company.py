@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.dateparse import parse_date
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -98,6 +99,32 @@ def revoke_apikey(request: HttpRequest, actor: Actor, key_id: UUID) -> HttpRespo
 def logs(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Who did what, from where, and what changed."""
     search = request.GET.get("q", "").strip()[:200]
-    page = selectors.logs(actor, search=search, older=request.GET.get("older", ""), newer=request.GET.get("newer", ""))
-    context = {"lines": [LogLine(row) for row in page.rows], "page": page, "search": search, "section": "logs"}
+    since, until = _day(request.GET.get("from", "")), _day(request.GET.get("to", ""))
+    page = selectors.logs(
+        actor,
+        search=search,
+        since=since,
+        until=until,
+        older=request.GET.get("older", ""),
+        newer=request.GET.get("newer", ""),
+    )
+    plans = selectors.plan_names()
+    context = {
+        "lines": [LogLine(row, plans) for row in page.rows],
+        "page": page,
+        "search": search,
+        "since": since,
+        "until": until,
+        "filtered": bool(search or since or until),
+        "section": "logs",
+    }
     return render(request, "tenants/logs.html", context)
+
+
+def _day(text: str) -> date | None:
+    """A day of a date field; None for what is none, and for one no clock of ours shows."""
+    try:
+        day = parse_date(text)
+    except ValueError:
+        return None
+    return day if day is not None and 1970 <= day.year <= 9998 else None

@@ -20,7 +20,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from deftmail.kit import htmx, later
+from deftmail.kit import htmx, later, sizes
 from deftmail.kit.htmx import Toast
 from deftmail.web import icons, nav, states, words
 from deftmail.web.once import once
@@ -128,7 +128,7 @@ def ago(moment: datetime | None, short: bool = False) -> SafeString:
     )
 
 
-register.filter("bytes", words.size)
+register.filter("bytes", sizes.size)
 
 
 @register.simple_tag
@@ -315,7 +315,7 @@ def meter(used: int, limit: int | None, label: Text = "", unit: str = "", compac
     """How much of a limit is used; speaks up at 80 and 95 %. limit None: unlimited. unit `bytes` writes sizes."""
     share = 0.0 if limit is None else used / limit if limit else 1.0
     write = (
-        words.size
+        sizes.size
         if unit == "bytes"
         else lambda number: f"{formats.number_format(number, force_grouping=True)}{' ' + unit if unit else ''}"
     )

@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.template import Context, RequestContext, Template
 from django.test import RequestFactory
 
+from deftmail.kit import sizes
 from deftmail.web import icons, states, words
 from deftmail.web.templatetags import ui
 
@@ -71,7 +72,7 @@ def test_hx_writes_a_dict_as_json() -> None:
     ],
 )
 def test_bytes(size: int | None, shown: str) -> None:
-    assert words.size(size) == shown
+    assert sizes.size(size) == shown
 
 
 @pytest.mark.parametrize(
