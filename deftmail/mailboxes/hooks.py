@@ -14,7 +14,7 @@ from deftmail.mailboxes.actions.password import follow_person
 from deftmail.mailboxes.actions.record import record_sign_in
 from deftmail.mailboxes.actions.remove import erase
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailboxes.selectors import mailboxes_of_domain
+from deftmail.mailboxes.selectors import last_sign_ins, mailboxes_of_domain
 from deftmail.tenants import hooks as people
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.models import Role, User
@@ -29,6 +29,7 @@ def register() -> None:
     people.signed_in_hooks.append(note_sign_in)
     people.has_mailbox_hooks.append(has_mailbox)
     people.hosts_domain_hooks.append(hosts_domain)
+    people.last_sign_ins_hooks.append(last_sign_ins)
 
 
 def addresses_of(domain: Domain) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -90,6 +92,12 @@ def people_without_mailbox(tenant_id: UUID) -> list[str]:
     names = set(proven.values_list("domain", flat=True))
     people = User.objects.filter(membership__tenant_id=tenant_id, mailbox=None).order_by("email")
     return [email for email in people.values_list("email", flat=True) if email.rpartition("@")[2] in names]
+
+
+def last_sign_ins(tenant_id: UUID, people: Collection[UUID]) -> dict[UUID, datetime]:
+    """When these people last signed in to their mailboxes, with a mail program or on the web."""
+    found = MailUser.objects.filter(tenant_id=tenant_id, user_id__in=people).values_list("user_id", "last_login_at")
+    return {person: moment for person, moment in found if moment is not None}
 
 
 def signing_in_themselves(tenant_id: UUID) -> QuerySet[MailUser]:

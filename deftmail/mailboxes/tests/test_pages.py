@@ -12,7 +12,7 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox, make_mailbox_person, reload
-from deftmail.tenants.models import Tenant
+from deftmail.tenants.models import Tenant, User
 from deftmail.tenants.testing import set_columns
 
 pytestmark = pytest.mark.django_db
@@ -316,3 +316,13 @@ class TestWhoMay:
         values = {"reset-password": NEW_PASSWORD}
         assert cast.admin.client.post(url("password", owners.pk), values).status_code == 403
         assert verify_password(GOOD_PASSWORD, reload(owners).password_hash)
+
+
+def test_people_who_only_use_mail_programs_have_signed_in(cast, domain):
+    person, _mailbox = make_mailbox_person(cast.acme, domain, "pam", last_login_at="2026-03-01T12:00Z")
+    User.objects.filter(pk=person.user.pk).update(last_login=None)
+    member = reverse("tenants:member", args=[person.user.membership.pk])
+    for page in (reverse("tenants:people") + "?q=pam", member):
+        assert "2026-03-01T12:00" in text_of(cast.owner.client.get(page))
+    User.objects.filter(pk=person.user.pk).update(last_login="2026-04-01T12:00Z")
+    assert "2026-04-01T12:00" in text_of(cast.owner.client.get(member)), "the newest of both"

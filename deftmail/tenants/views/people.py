@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from deftmail.kit.forms import refusals_on
 from deftmail.kit.htmx import redirect, toast
-from deftmail.tenants import actions, selectors
+from deftmail.tenants import actions, hooks, selectors
 from deftmail.tenants.access import member_for
 from deftmail.tenants.actor import Actor
 from deftmail.tenants.forms import RoleForm
@@ -29,8 +29,11 @@ def people(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Who belongs to the company, and as what."""
     search, role = request.GET.get("q", "").strip(), request.GET.get("role", "")
     found = selectors.members(actor, search=search, role=role if role in Role.values else "")
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    signed_in_at = hooks.last_sign_ins(actor.tenant_id, [member.user for member in page])
     context = {
-        "page": Paginator(found, PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": page,
+        "rows": [(member, signed_in_at[member.user_id]) for member in page],
         "search": search,
         "role": role,
         "roles": Role.choices,
@@ -59,7 +62,13 @@ def member(request: HttpRequest, actor: Actor, member_id: UUID) -> HttpResponseB
             said = {"name": changed.user.get_full_name(), "role": changed.get_role_display()}
             toast(request, _("%(name)s is %(role)s now.") % said)
             return redirect(request, "tenants:member", member_id=member_id)
-    context = {"member": person, "form": form, "may_change": _may_change(actor, person), "section": "people"}
+    context = {
+        "member": person,
+        "signed_in_at": hooks.last_sign_ins(actor.tenant_id, [person.user])[person.user_id],
+        "form": form,
+        "may_change": _may_change(actor, person),
+        "section": "people",
+    }
     return render(request, "tenants/member.html", context, status=422 if form.is_bound else 200)
 
 
