@@ -1,5 +1,7 @@
 """Company pages: settings, people, keys, logs; and what another company's people see of them."""
 
+import re
+
 import pytest
 import time_machine
 from django.core import mail
@@ -45,6 +47,14 @@ def test_renaming_the_company_is_written_down(cast):
 def test_the_plan_names_whom_to_write_to_for_another(cast):
     page = cast.owner.client.get(reverse("tenants:settings")).content.decode()
     assert f'To change your plan, write to <a href="mailto:{conf.support_email}">' in page
+
+
+def test_the_tabs_of_the_settings_stand_in_one_place(cast):
+    def frame(name):
+        page = cast.owner.client.get(reverse(name)).content.decode()
+        return re.findall(r'data-width="\w+"|<h1>.*</h1>|<p class="lead">.*?</p>', page)
+
+    assert frame("tenants:settings") == frame("tenants:apikeys")
 
 
 def test_an_empty_name_is_refused(cast):

@@ -40,7 +40,7 @@ def settings(request: HttpRequest, actor: Actor) -> HttpResponseBase:
             toast(request, _("The company was saved."))
             return redirect(request, "tenants:settings")
     quota = (company.mailbox_quota_mb or 0) * 1024 * 1024
-    context = {"form": form, "company": company, "quota_bytes": quota, "section": "settings"}
+    context = {"form": form, "company": company, "quota_bytes": quota, "section": "settings", "on_company": True}
     return render(request, "tenants/settings.html", context, status=422 if form.is_bound else 200)
 
 
@@ -50,7 +50,8 @@ def settings(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 def apikeys(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The keys, and a form for a new one. The key itself is in this one answer and nowhere else."""
     company = company_of(actor)
-    context = {"company": company, "section": "settings", "keys": selectors.api_keys(actor), "now": now()}
+    keys = selectors.api_keys(actor)
+    context = {"company": company, "section": "settings", "on_apikeys": True, "keys": keys, "now": now()}
     if not company.api_access:
         context["plans"] = ", ".join(plan.name for plan in selectors.plans_with_api())
         return render(request, "tenants/apikeys_locked.html", context, status=403 if request.method == "POST" else 200)
