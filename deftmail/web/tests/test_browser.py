@@ -193,6 +193,14 @@ def test_theme_is_kept_for_the_next_page(guide: Guide) -> None:
     assert page.locator(".console-side [data-theme-set=dark]").get_attribute("aria-pressed") == "true"
 
 
+def test_a_choice_can_be_hit(guide: Guide) -> None:
+    """24 CSS pixels (WCAG 2.5.8)."""
+    labels = guide.page.locator(".field [data-options] label, .field[data-kind='check'] > label")
+    assert labels.count() > 2
+    heights: list[float] = labels.evaluate_all("all => all.map((each) => each.getBoundingClientRect().height)")
+    assert min(heights) >= 24
+
+
 def test_the_sign_in_form_says_in_which_time_zone_the_browser_is(chromium: Browser, site: str) -> None:
     there = Guide(chromium, site, timezone_id="Asia/Kolkata")
     there.page.goto(site + "/signin")
