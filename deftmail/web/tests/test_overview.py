@@ -32,6 +32,7 @@ def test_the_checklist_names_the_next_step_until_mail_was_read(cast):
     mailbox = make_mailbox(domain, "anna")
     assert "Open the webmail" in page(cast.owner)
     assert "1 of 4 records is right." in page(cast.owner), "active, but its records broke"
+    assert "Show the records" in page(cast.owner)
     make_mailbox_person(cast.acme, domain, "info")
     assert "Sign out and sign in as info@acme-overview.test" in page(cast.owner)
     with tenant_tx(cast.acme.pk):

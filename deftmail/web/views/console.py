@@ -54,7 +54,7 @@ def steps(found: selectors.Overview) -> list[Step]:
     domain = found.first_domain
     add, create = reverse("domains:add"), reverse("mailboxes:add")
     records = reverse("domains:detail", args=[domain.pk]) if domain else ""
-    active = domain is not None and domain.status == Domain.Status.ACTIVE
+    published = domain is not None and domain.status == Domain.Status.ACTIVE and domain.records_right == 4
     wanted = [
         (_("Verify your email"), _("Done: your address is proven."), True, "", ""),
         (
@@ -64,7 +64,7 @@ def steps(found: selectors.Overview) -> list[Step]:
             add,
             _("Add domain"),
         ),
-        (_("Publish its DNS records"), _records_text(domain), active, records, _("Show the records")),
+        (_("Publish its DNS records"), _records_text(domain), published, records, _("Show the records")),
         (
             _("Create a mailbox"),
             _("One for each person. It can be made as soon as the domain is proven yours."),
