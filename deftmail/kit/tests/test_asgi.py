@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from django.core.signals import request_finished, request_started
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
+from deftmail.kit import asgi
 from deftmail.kit.asgi import OneThread
 
 
@@ -57,15 +59,25 @@ def threads() -> Any:
     request_finished.disconnect(last)
 
 
-async def test_signals_and_view_share_a_thread(threads: list[tuple[str, str]]) -> None:
+async def test_view_and_signals_run_in_threads_of_the_pool_and_in_one_context(threads: list[tuple[str, str]]) -> None:
     def view(request: Any) -> HttpResponse:
         threads.append(("view", threading.current_thread().name))
         return HttpResponse(request.body)
 
     assert await Called(view)(chunks=(b"one ", b"two")) == b"one two"
     assert [name for name, _thread in threads] == ["first", "view", "last"]
-    assert len({thread for _name, thread in threads}) == 1
-    assert threads[0][1].startswith("request")
+    assert threads[0][1] == threads[1][1]
+    assert all(thread.startswith("request") for _name, thread in threads)
+
+
+async def test_a_client_that_takes_its_time_holds_no_connection_to_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released: list[int] = []
+    called = Called(lambda _request: HttpResponse(b"ok"))
+    monkeypatch.setattr(asgi, "release_connections", lambda: released.append(len(called.sent)))
+    await called()
+    assert released == [0], "before a byte was sent"
 
 
 async def test_requests_work_side_by_side() -> None:
@@ -76,6 +88,13 @@ async def test_requests_work_side_by_side() -> None:
         return HttpResponse(b"ok")
 
     assert list(await asyncio.gather(Called(view)(), Called(view)())) == [b"ok", b"ok"]
+
+
+async def test_a_file_is_sent_in_large_pieces() -> None:
+    called = Called(lambda _request: FileResponse(io.BytesIO(b"x" * 500_000)))
+    with pytest.warns(Warning, match="synchronous iterators"):
+        assert len(await called()) == 500_000
+    assert len(called.sent) <= 4
 
 
 async def test_a_stream_is_sent_and_closed(threads: list[tuple[str, str]]) -> None:
