@@ -131,8 +131,6 @@ class Row:
     url: str
     current: bool
     draft_only: bool  # opens in the composer: there is nothing but a draft
-    pick_label: str
-    star_label: str
 
     @property
     def ids(self) -> str:
@@ -166,13 +164,11 @@ def rows(page: ConversationPage, key: str, own: set[str], query: dict[str, str],
     """The rows of a page, each with its address."""
     tail = f"?{urlencode(query)}" if query else ""
     place = _place(thread_url, key)
-    pick, star, no_subject = _("Select %(subject)s from %(who)s"), _("Star %(subject)s"), _("(no subject)")
     found = []
     for row in page.rows:
         # Among search results what one wrote oneself says to whom, as it does in Sent.
         mine = not key and bool(row.senders) and all(person.email.lower() in own for person in row.senders)
         who = _to(row.recipients, own) if mine or key in OUTGOING else _people(row.senders, own)
-        subject = row.subject or no_subject
         found.append(
             Row(
                 row=row,
@@ -180,8 +176,6 @@ def rows(page: ConversationPage, key: str, own: set[str], query: dict[str, str],
                 url=place + quote(row.thread_id, safe="") + tail,
                 current=row.thread_id == current,
                 draft_only=row.draft and row.count == 1,
-                pick_label=pick % {"subject": subject, "who": who},
-                star_label=star % {"subject": subject},
             )
         )
     return found

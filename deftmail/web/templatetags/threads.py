@@ -37,6 +37,8 @@ class _Page:
     star: str
     marks: tuple[tuple[str, str], ...]
     messages: str
+    pick: str
+    star_it: str
     clock: words.Clock
 
 
@@ -59,6 +61,8 @@ def thread_rows(context: Context) -> SafeString:
             ("has_attachment", icons.icon("paperclip", label=_("Has attachments"))),
         ),
         messages=escape(_("%(n)s messages")),
+        pick=escape(_("Select %(subject)s from %(who)s")),
+        star_it=escape(_("Star %(subject)s")),
         clock=words.Clock(),
     )
     return mark_safe("".join(_row(item, page) for item in rows))  # noqa: S308 – escaped piece by piece below
@@ -66,30 +70,29 @@ def thread_rows(context: Context) -> SafeString:
 
 def _row(item: Any, page: _Page) -> str:
     row = item.row
-    thread = escape(row.thread_id)
+    thread, subject, who = escape(row.thread_id), escape(item.subject), escape(item.who)
     return (
         f'<article class="thread" data-thread="{thread}"{" data-unread" if row.unread else ""}'
         f"{CURRENT if item.current else ''}>\n"
         f'<label class="thread-check"><input type="checkbox" name="ids" value="{escape(item.ids)}"'
-        f' data-focus-key="pick-{thread}" aria-label="{escape(item.pick_label)}"></label>\n'
-        f'<span class="thread-who">{_who(item, thread, page)}</span>\n'
+        f' data-focus-key="pick-{thread}" aria-label="{page.pick % {"subject": subject, "who": who}}"></label>\n'
+        f'<span class="thread-who">{_who(item, thread, who, page)}</span>\n'
         f'<span class="thread-when">{_when(row.received_at, page) if row.received_at else ""}</span>\n'
         f'<span class="thread-subject"><span class="text">'
-        f"{_pieces(item.subject_pieces) if row.snippet else escape(item.subject)}</span>"
+        f"{_pieces(item.subject_pieces) if row.snippet else subject}</span>"
         f"{''.join(mark for name, mark in page.marks if getattr(row, name))}</span>\n"
         f'<span class="thread-preview">'
         f"{_pieces(item.preview_pieces) if row.snippet else escape(row.preview)}</span>\n"
         f'<span class="thread-star"><button name="row"'
         f' value="{"unstar" if row.starred else "star"}|{escape(item.all_ids)}"'
-        f' aria-pressed="{"true" if row.starred else "false"}" aria-label="{escape(item.star_label)}"'
+        f' aria-pressed="{"true" if row.starred else "false"}" aria-label="{page.star_it % {"subject": subject}}"'
         f' data-row-act="star" data-focus-key="star-{thread}">{page.star}</button></span>\n'
         "</article>"
     )
 
 
-def _who(item: Any, thread: str, page: _Page) -> str:
+def _who(item: Any, thread: str, who: str, page: _Page) -> str:
     row = item.row
-    who = escape(item.who)
     if item.draft_only:
         url = f"{page.compose}?draft={escape(quote(row.email_id, safe=''))}"
         return (
