@@ -238,4 +238,7 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = False
 LOGGING: dict[str, Any] = {"version": 1}  # Django calls LOGGING_CONFIG only when this is not empty
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SILENCED_SYSTEM_CHECKS = ["security.W004"]
+SILENCED_SYSTEM_CHECKS = [
+    "security.W004",
+    "templates.W003",  # our i18n stands in for Django's on purpose (web.i18n)
+]
