@@ -39,9 +39,11 @@ def as_addresses(value: object) -> tuple[Address, ...]:
     if not isinstance(value, list):
         return ()
     return tuple(
-        Address(email, as_text(item.get("name"))[:MAX_NAME])
-        for item in value[:MAX_ITEMS]
-        if isinstance(item, dict) and (email := as_text(item.get("email"))[:MAX_EMAIL])
+        [
+            Address(email, as_text(item.get("name"))[:MAX_NAME])
+            for item in value[:MAX_ITEMS]
+            if isinstance(item, dict) and (email := as_text(item.get("email"))[:MAX_EMAIL])
+        ]
     )
 
 

@@ -306,8 +306,9 @@ def _row(
     complete: bool,
 ) -> ConversationRow:
     newest = head.member
-    here = tuple(member.id for member in shown if folder is None or folder in member.mailbox_ids)
-    senders = without_duplicates(tuple(member.from_[0] for member in shown if member.from_), set())
+    here = tuple([member.id for member in shown if folder is None or folder in member.mailbox_ids])
+    senders = without_duplicates(tuple([member.from_[0] for member in shown if member.from_]), set())
+    keywords: frozenset[str] = frozenset().union(*[member.keywords for member in shown])
     return ConversationRow(
         thread_id=head.thread_id,
         email_id=newest.id,
@@ -320,11 +321,11 @@ def _row(
         recipients=head.to,
         count=len(shown) if complete else len(ids),
         unread=any("$seen" not in member.keywords and "$draft" not in member.keywords for member in shown),
-        starred=any("$flagged" in member.keywords for member in shown),
+        starred="$flagged" in keywords,
         has_attachment=any(member.has_attachment for member in shown),
-        draft=any("$draft" in member.keywords for member in shown),
+        draft="$draft" in keywords,
         answered="$answered" in newest.keywords,
         forwarded="$forwarded" in newest.keywords,
-        mailbox_ids=frozenset().union(*(member.mailbox_ids for member in shown)),
+        mailbox_ids=frozenset().union(*[member.mailbox_ids for member in shown]),
         snippet=snippet,
     )
