@@ -15,7 +15,7 @@ from bench.stack import Stack, say
 
 NAMES = ("webmail.inbox_over_raw",)
 PAGE = "/mail/f/inbox"
-ROUNDS = 60
+ROUNDS = 200
 
 
 def measure(stack: Stack, _wanted: frozenset[str]) -> Iterator[Figure]:
