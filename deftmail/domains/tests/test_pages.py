@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from django.utils.timezone import now
 
+from deftmail.domains.pages import flags_of
 from deftmail.domains.testing import make_domain, reload
 from deftmail.kit.conf import conf
 from deftmail.kit.middleware import limit_of
@@ -51,6 +52,15 @@ def test_the_list_shows_state_and_records_of_each_domain(cast):
     assert "büro.example" in page
     assert "SPF is not right yet" in page
     assert "hidden.test" not in page
+
+
+def test_the_list_marks_a_record_that_broke_otherwise_than_one_that_was_not_published_yet(cast):
+    broken = make_domain(cast.acme, "broken.test", active=True, spf_verified=False)
+    fresh = make_domain(cast.acme, "fresh.test")
+    shown = {flag.name: (flag.icon, flag.tone) for flag in flags_of(broken)}
+    assert shown["SPF"] == ("triangle-alert", "text-warn")
+    assert shown["MX"] == ("circle-check", "text-good")
+    assert {(flag.icon, flag.tone) for flag in flags_of(fresh)} == {("circle-dashed", "muted")}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +157,7 @@ def test_an_active_domain_does_not_say_that_all_is_well_while_a_record_is_wrong(
     domain = make_domain(cast.acme, "acme.test", active=True, **{f"{wrong}_verified": False})
     url = f"/domains/{domain.pk}/"
     page = text_of(cast.owner.client.get(url))
+    assert '<li data-state="now"><div><h3>Publish the records</h3>' in page
     assert "3 of 4 records are right. We look again before we call it broken." in page
     assert said in page
     assert "All four are in your DNS" not in page
