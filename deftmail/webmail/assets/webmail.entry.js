@@ -129,7 +129,7 @@ document.addEventListener('submit', (event) => {
   }
 })
 // After Undo the focus, which was in the toast that goes away, belongs to what came back.
-let before = null // the conversations of the list before an Undo
+let before = null // the conversations of the list before an Undo; until they are back no other row takes the focus
 document.addEventListener('submit', (event) => {
   if (event.target.matches('.toast form')) before = new Set(rows().map((row) => row.dataset.thread))
 })
@@ -187,7 +187,7 @@ document.addEventListener('htmx:after:swap', (event) => {
     if (restored) before = null
   }
   const at = next >= 0 ? next : place
-  if (at >= 0 && (!active || active === document.body || active.matches('#list-pane .pane-scroll'))) {
+  if (at >= 0 && !before && (!active || active === document.body || active.matches('#list-pane .pane-scroll'))) {
     const all = rows()
     const row = all.find((each) => each.dataset.thread === last) ?? all[Math.min(at, all.length - 1)]
     linkOf(row)?.focus({ preventScroll: true })
