@@ -7,6 +7,7 @@ import email.policy
 import secrets
 import smtplib
 from dataclasses import dataclass
+from email.utils import formatdate, make_msgid
 from functools import partial
 
 import dkim
@@ -129,6 +130,33 @@ def test_mail_to_nobody_is_refused_not_swallowed(world: World, walk: Walk):
         server.mail("friend@outside.example")
         assert server.rcpt(f"nobody@{walk.domain}")[0] == 550
         assert server.rcpt("someone@hosted-nowhere.example")[0] in (454, 550, 554)
+
+
+@pytest.mark.parametrize("way", ["from outside", "from a program"])
+def test_what_cannot_be_delivered_is_refused_at_the_door(world: World, walk: Walk, way: str):
+    """A NUL and addresses that are not ASCII: the mailboxes' server takes neither, and a bounce tells nobody."""
+    sender = "friend@outside.example" if way == "from outside" else walk.anna
+    opened = world.outside() if way == "from outside" else world.submission(walk.anna, PASSWORD)
+    raw = letter(sender, walk.jonas, f"nul {secrets.token_hex(4)}").as_bytes(policy=email.policy.SMTP)
+    with opened as client:
+        client.ehlo()
+        assert not client.has_extn("smtputf8")
+        with pytest.raises(smtplib.SMTPDataError) as refusal:
+            client.sendmail(sender, [walk.jonas], raw.replace(b"Hello.", b"a\0b"))
+    assert refusal.value.smtp_code == 550
+    assert b"5.7.1" in refusal.value.smtp_error
+
+
+def test_a_raw_umlaut_in_a_header_stays_one(world: World, walk: Walk):
+    mark = secrets.token_hex(4)
+    head = letter("J <friend@outside.example>", walk.jonas, f"G {mark}", Date=formatdate(), Message_ID=make_msgid())
+    raw = head.as_string(policy=email.policy.SMTP)
+    raw = raw.replace("From: J ", "From: Jörg ").replace("Subject: G ", "Subject: Grüße aus Köln ")
+    with world.outside() as server:
+        server.sendmail("friend@outside.example", [walk.jonas], raw.encode(), ["BODY=8BITMIME"])
+    arrived = until(lambda: world.fetch(walk.jonas, PASSWORD, mark), "the letter arrives")
+    assert f"Subject: Grüße aus Köln {mark}".encode() in arrived
+    assert "From: Jörg <".encode() in arrived
 
 
 def test_a_wrong_password_opens_nothing(world: World, walk: Walk):
