@@ -11,6 +11,7 @@ import email
 import email.policy
 import imaplib
 import secrets
+import smtplib
 import socket
 import time
 from dataclasses import dataclass
@@ -113,20 +114,43 @@ class TestBySubmission:
             code, said = client.rcpt("target@outside.example")
         assert code >= 500, said
 
-    def test_the_victims_address_in_from_gets_no_signature(self, world: World, thief: Side, victim: Side):
+    @pytest.mark.parametrize("inside", [False, True], ids=["to the world", "to the victim"])
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "From: The boss <boss@{victim}>",
+            "From: Bank <no-reply@deftmail.test>",
+            "From: A colleague <cyrus@{thief}>",
+            "From: anna@{thief}\r\nFrom: boss@{victim}",
+            "From: anna@{thief}, boss@{victim}",
+            "From: boss@{victim}\r\nSender: anna@{thief}",
+            "From: <>",
+            "X-Nothing: no From at all",
+        ],
+    )
+    def test_a_foreign_from_is_refused(self, world: World, thief: Side, victim: Side, head: str, inside: bool):
+        """Inside the house it would arrive without a word of doubt: no DMARC looks at it there."""
         subject = f"forged from {secrets.token_hex(4)}"
-        with world.submission(thief.mailbox, PASSWORD) as client:
-            client.sendmail(thief.mailbox, ["target@outside.example"], forged(victim, subject))
-        message = until(lambda: caught(world, subject), "the letter leaves unsigned")
-        assert victim.domain not in signers(message)
+        to = victim.mailbox if inside else "target@outside.example"
+        raw = f"{head.format(thief=thief.domain, victim=victim.domain)}\r\nTo: {to}\r\nSubject: {subject}\r\n\r\nx\r\n"
+        with world.submission(thief.mailbox, PASSWORD) as client, pytest.raises(smtplib.SMTPDataError) as refusal:
+            client.sendmail(thief.mailbox, [to], raw.encode())
+        assert refusal.value.smtp_code == 554
+        assert b"5.7.1 From must be the address you signed in with" in refusal.value.smtp_error
+        assert caught(world, subject) is None
 
-    def test_two_froms_get_no_signature(self, world: World, thief: Side, victim: Side):
-        subject = f"two froms {secrets.token_hex(4)}"
-        raw = forged(victim, subject).replace(b"From: ", f"From: {thief.mailbox}\r\nFrom: ".encode(), 1)
+    @pytest.mark.parametrize("written", ["Anna <{}>", "{}", '"K, A" <{}>', "Anna <{}> (at work)"])
+    @pytest.mark.parametrize("change", [str, str.upper, lambda address: address.replace("@", "+shop@")])
+    def test_ones_own_address_leaves_signed_however_it_is_written(self, world: World, thief: Side, written, change):
+        subject = f"own from {secrets.token_hex(4)}"
+        raw = (
+            f"From: {written.format(change(thief.mailbox))}\r\nTo: x@outside.example\r\nSubject: {subject}\r\n\r\nx\r\n"
+        )
         with world.submission(thief.mailbox, PASSWORD) as client:
-            client.sendmail(thief.mailbox, ["target@outside.example"], raw)
-        message = until(lambda: caught(world, subject), "the letter leaves unsigned")
-        assert victim.domain not in signers(message)
+            client.sendmail(thief.mailbox, ["x@outside.example"], raw.encode())
+        message = until(lambda: caught(world, subject), "the letter leaves")
+        assert signers(message) == {thief.domain}
+        assert str(message["Message-ID"]).endswith(f"@{thief.domain}>")
 
 
 class TestByJmap:
@@ -164,7 +188,7 @@ class TestByJmap:
         left = until(lambda: caught(world, subject), "the letter leaves")
         assert signers(left) == {thief.domain}
 
-    def test_the_victims_address_in_from_gets_no_signature(self, world: World, thief: Side, victim: Side):
+    def test_the_victims_address_in_from_is_refused(self, world: World, thief: Side, victim: Side):
         account = account_of(thief)
         subject = f"jmap from {secrets.token_hex(4)}"
         draft = account.save_draft(
@@ -176,9 +200,11 @@ class TestByJmap:
                 message_id=f"{secrets.token_hex(8)}@{victim.domain}",
             )
         )
-        account.submit(draft.id, thief.mailbox, ["target@outside.example"])
-        message = until(lambda: caught(world, subject), "the letter leaves unsigned")
-        assert victim.domain not in signers(message)
+        with pytest.raises(SendRefused) as refusal:
+            account.submit(draft.id, thief.mailbox, ["target@outside.example"])
+        assert not refusal.value.temporary
+        assert "From must be the address you signed in with" in refusal.value.sentence
+        assert caught(world, subject) is None
 
 
 class TestBySieve:
