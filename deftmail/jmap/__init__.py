@@ -11,7 +11,7 @@ from deftmail.jmap.address import Address
 from deftmail.jmap.answers import SetResult
 from deftmail.jmap.blob import Blob, Download
 from deftmail.jmap.compose import OutgoingMessage, OutgoingPart, new_message_id, valid_address
-from deftmail.jmap.email import Email, Part
+from deftmail.jmap.email import PICTURES, Email, Part
 from deftmail.jmap.errors import (
     AnswerTooLarge,
     AuthFailed,
@@ -39,6 +39,7 @@ from deftmail.jmap.thread import Conversation, ConversationPage, ConversationRow
 from deftmail.jmap.transport import JmapClient, default_client
 
 __all__ = [
+    "PICTURES",
     "Access",
     "Address",
     "AnswerTooLarge",

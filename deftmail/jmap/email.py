@@ -6,21 +6,21 @@ import html
 import re
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from pydantic import Field, field_validator
 
-from deftmail.jmap.address import Address, Addresses, without_duplicates
+from deftmail.jmap.address import Addresses
 from deftmail.jmap.answers import get_reader
 from deftmail.jmap.caller import Caller
 from deftmail.jmap.errors import NotFound
 from deftmail.jmap.values import Count, Flag, Keys, Model, OptionalText, Text, Texts, When, as_objects
 
 MAX_BODY_VALUE = 512 * 1024  # bytes of one body part fetched for reading
-MAX_REFERENCES = 20  # ids kept in References of an answer; RFC 5322 §2.1.1 limits lines, not the field
+# What browsers show safely inside a page: no SVG, which is a document with scripts.
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
-# A Message-ID that may go into a header of ours: no spaces, control characters or angle brackets.
-_MESSAGE_ID = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,900}")
+_CID = re.compile(r"""\bcid:([^\s"'<>)]{1,1000})""", re.IGNORECASE)
 
 _LIST_HEADERS = {
     "list_id": "header:List-Id:asText",
@@ -186,51 +186,15 @@ class Email(Model):
 
     @cached_property
     def inline(self) -> tuple[Part, ...]:
-        """Parts that the HTML body shows by ``cid:``."""
-        body = self.html or ""
-        return tuple(p for p in self._media if p.cid and (f"cid:{p.cid}" in body or f"cid:{quote(p.cid)}" in body))
+        """Pictures that the HTML body shows by ``cid:`` (RFC 2392). Whatever else it names so is a file like any other:
+        nothing shows it in its place."""
+        named = {unquote(html.unescape(cid)) for cid in _CID.findall(self.html or "")}
+        return tuple(p for p in self._media if p.type in PICTURES and p.cid in named)
 
     @cached_property
     def attachments(self) -> tuple[Part, ...]:
         """Parts to offer for download: all that the body does not show."""
         return tuple(part for part in self._media if part not in self.inline)
-
-    @property
-    def list_address(self) -> str:
-        """Where the mailing list takes messages (RFC 2369 §3.4), or ""."""
-        for url in self.list_post:
-            scheme, _, rest = url.partition(":")
-            if scheme.casefold() == "mailto":
-                return unquote(rest.partition("?")[0]).strip()
-        return ""
-
-    def reply_recipients(self, me: set[str], *, all: bool = False) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
-        """Whom an answer goes to, as (to, cc); ``me`` are one's own addresses.
-
-        Reply-To wins over From (RFC 5322 §3.6.2). An answer to one's own message goes to whom that one went to.
-        """
-        mine = {address.strip().casefold() for address in me}
-        own = bool(self.from_) and all_in(self.from_, mine)
-        first = self.to if own and self.to else (self.reply_to or self.from_ or self.sender)
-        # One's own address stays out, unless nobody else is left to write to.
-        to = without_duplicates(first, set(mine)) or without_duplicates(first, set())
-        if not all:
-            return to, ()
-        taken = mine | {address.key for address in to}
-        return to, without_duplicates(self.cc if own else (*self.to, *self.cc), taken)
-
-    def reply_headers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(In-Reply-To, References) of an answer (RFC 5322 §3.6.4), malformed ids left out."""
-        parents = self.references or (self.in_reply_to if len(self.in_reply_to) == 1 else ())
-        own = tuple(id_ for id_ in self.message_id[:1] if _MESSAGE_ID.fullmatch(id_))
-        chain = tuple(dict.fromkeys(id_ for id_ in (*parents, *own) if _MESSAGE_ID.fullmatch(id_)))
-        if len(chain) > MAX_REFERENCES:
-            chain = (chain[0], *chain[-(MAX_REFERENCES - 1) :])
-        return own, chain
-
-
-def all_in(addresses: tuple[Address, ...], keys: set[str]) -> bool:
-    return all(address.key in keys for address in addresses)
 
 
 read_emails = get_reader(Email.model_validate)

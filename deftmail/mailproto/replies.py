@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote
 
 MAX_SUBJECT = 900  # characters; with its header's name below the 998 of RFC 5322 §2.1.1
 MAX_REFERENCES = 40  # identifiers; RFC 5322 §3.6.4 sets none, but headers of kilobytes get messages refused
@@ -92,19 +93,20 @@ def forward_subject(subject: str) -> str:
 
 
 def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMode = "reply") -> ReplyTo:
-    """Choose who gets the answer. ``own`` are the writer's addresses: he never writes to himself by accident.
+    """Choose who gets the answer. ``own`` are the writer's addresses, with any ``+tag`` (RFC 5233): he never writes to
+    himself by accident.
 
     ``reply``: Reply-To, else From (RFC 5322 §3.6.2). ``all``: the rest of To and Cc as Cc. ``list``: the mailing list
     (List-Post), or as ``all`` without one. An answer to one's own message goes to those who got it. Only where nobody
     else is left does it go to oneself. Addresses appear once; what has no ``@`` is left out.
     """
-    mine = {address.lower() for address in own}
+    mine = {_base(address.lower()) for address in own}
     if mode == "list" and (post := list_address(original.list_post)):
         return ReplyTo((Person("", post),))
-    wrote_it = any(person.email.lower() in mine for person in original.from_)
+    wrote_it = any(_base(person.email.lower()) in mine for person in original.from_)
     if wrote_it:
         to = _unique(original.to, mine)
-        cc = _unique(original.cc, mine | _addresses(to)) if mode != "reply" or not to else ()
+        cc = _unique(original.cc, mine, _addresses(to)) if mode != "reply" or not to else ()
     else:
         # A list that sets Reply-To to itself would take a private answer; that is the list's will (RFC 5322 §3.6.2),
         # and the choice "reply to sender" is one address away in the composer.
@@ -112,7 +114,7 @@ def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMod
         others = (*original.to, *original.cc)
         if mode != "reply" and original.reply_to:
             others = (*original.from_, *others) if list_address(original.list_post) else others
-        cc = _unique(others, mine | _addresses(to)) if mode != "reply" else ()
+        cc = _unique(others, mine, _addresses(to)) if mode != "reply" else ()
     if not to and cc:
         to, cc = cc, ()
     if not to:  # a note to oneself is answered to oneself
@@ -123,7 +125,8 @@ def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMod
 def list_address(list_post: str) -> str:
     """Return the address of a List-Post header (RFC 2369 §3.4), empty for ``NO`` or none."""
     match = re.search(r"<mailto:([^<>?\s]{1,254})", list_post[:4_000], re.IGNORECASE)
-    return match[1] if match and "@" in match[1] else ""
+    address = _one_line(unquote(match[1])) if match else ""
+    return address if "@" in address else ""
 
 
 def references(original: Original) -> Threading:
@@ -160,13 +163,18 @@ def _identifiers(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _unique(people: Iterable[Person], without: set[str]) -> tuple[Person, ...]:
+def _unique(people: Iterable[Person], mine: set[str], taken: Collection[str] = frozenset()) -> tuple[Person, ...]:
     found: dict[str, Person] = {}
     for person in people:
         address = person.email.strip().lower()
-        if "@" in address and address not in without:
+        if "@" in address and address not in taken and _base(address) not in mine:
             found.setdefault(address, Person(_one_line(person.name), person.email.strip()))
     return tuple(found.values())
+
+
+def _base(address: str) -> str:
+    local, at, domain = address.rpartition("@")
+    return local.partition("+")[0] + at + domain
 
 
 def _addresses(people: Iterable[Person]) -> set[str]:

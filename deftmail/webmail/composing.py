@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,10 +20,10 @@ from deftmail.mailproto.addresses import parse_recipients
 from deftmail.mailproto.errors import MailprotoError
 from deftmail.mailproto.filenames import clean_filename
 from deftmail.mailproto.html import SanitizedHtml, sanitize_html, sanitize_outgoing
-from deftmail.mailproto.replies import forward_subject, reply_subject
+from deftmail.mailproto.replies import MAX_REFERENCES, ReplyMode, forward_subject, reply_subject
 from deftmail.mailproto.text import forward_html, forward_text, html_to_text, quote_html, quote_text, text_to_html
+from deftmail.webmail import answering
 from deftmail.webmail.access import Mail
-from deftmail.webmail.reading import PICTURES
 
 MAX_ATTACHMENTS = 25 * 1024 * 1024
 MAX_FILES = 50
@@ -112,15 +112,13 @@ def new(mail: Mail, to: str = "", subject: str = "") -> Start:
     return Start({"to": to[:2000], "subject": subject[:500], "message_id": fresh_id(mail)})
 
 
-def answer(mail: Mail, original: Email, mode: str) -> Start:
+def answer(mail: Mail, original: Email, mode: ReplyMode) -> Start:
     """Reply: to Reply-To or the sender; to the recipients when the message is one's own (RFC 5322 §3.6.2, §3.6.4).
 
     mode: `reply`, `all`, or `list` (to the mailing list alone, where the message names one; RFC 2369 §3.4)
     """
-    to, cc = original.reply_recipients(mail.own, all=mode == "all")
-    if mode == "list" and original.list_address:
-        to, cc = (Address(original.list_address),), ()
-    in_reply_to, references = original.reply_headers()
+    to, cc = answering.recipients(original, mail.own, mode)
+    threading = answering.threading(original)
     who = original.from_[0].label if original.from_ else _("someone")
     line = _("On %(when)s, %(who)s wrote:") % {"when": _when(original), "who": who}
     body, pictures = _quotable(original)
@@ -133,8 +131,8 @@ def answer(mail: Mail, original: Email, mode: str) -> Start:
             "html": for_editor("<div><br></div>" + quote_html(body, attribution=line)),
             "message_id": fresh_id(mail),
             "answers": original.id,
-            "in_reply_to": " ".join(in_reply_to),
-            "references": " ".join(references),
+            "in_reply_to": " ".join(threading.in_reply_to),
+            "references": " ".join(threading.references),
         },
         pictures,
     )
@@ -152,7 +150,6 @@ def forward(mail: Mail, original: Email) -> Start:
     head = [(name, value) for name, value in head if value]
     title = _("Forwarded message")
     body, pictures = _quotable(original)
-    files = [_attached(part) for part in original.attachments if part.blob_id]
     return Start(
         {
             "subject": forward_subject(original.subject),
@@ -160,9 +157,9 @@ def forward(mail: Mail, original: Email) -> Start:
             "html": for_editor("<div><br></div>" + forward_html(body, title=title, headers=head)),
             "message_id": fresh_id(mail),
             "forwards": original.id,
-            "references": " ".join(original.reply_headers()[1]),
+            "references": " ".join(answering.threading(original).references),
         },
-        [*pictures, *files],
+        [*pictures, *_files(original)],
     )
 
 
@@ -183,7 +180,7 @@ def resume(mail: Mail, draft: Email) -> Start:
             "in_reply_to": " ".join(draft.in_reply_to),
             "references": " ".join(draft.references),
         },
-        [*pictures, *[_attached(part) for part in draft.attachments if part.blob_id]],
+        [*pictures, *_files(draft)],
     )
 
 
@@ -195,14 +192,17 @@ def for_editor(html: str) -> str:
     return _TAG.sub(lambda tag: tag[0].replace(' style="', ' data-dm-style="'), html)
 
 
-def answered_by(mail: Mail, form: ComposeForm) -> str | None:
-    """The message that this one answers. A draft does not remember its id: it is found by its Message-ID."""
+def origin_of(mail: Mail, form: ComposeForm) -> tuple[str | None, str | None]:
+    """The messages that this one answers and forwards. A draft does not remember their ids: they are found by their
+    Message-ID, the parent of an answer and the last reference of a forward, which has no parent."""
     data = form.cleaned_data
+    if not data["resumed"] or data["answers"] or data["forwards"]:
+        return data["answers"] or None, data["forwards"] or None
     parent = data["in_reply_to"].split()[:1]
-    if data["answers"] or not (data["resumed"] and parent):
-        return data["answers"] or None
-    found = mail.account.with_message_id(parent[0])
-    return found[0] if found else None
+    wanted = parent or data["references"].split()[-1:]
+    found = mail.account.with_message_id(wanted[0]) if wanted else ()
+    known = found[0] if found else None
+    return (known, None) if parent else (None, known)
 
 
 def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complete: bool) -> OutgoingMessage | None:
@@ -218,12 +218,22 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
     data = form.cleaned_data
     html: str | None = None
     text = data["text"].replace("\r\n", "\n")
+    shown: set[str | None] = set()
     if data["rich"]:
         by_url = {item.picture_url: item.cid for item in attached if item.cid}
-        html = sanitize_outgoing(data["html"], cid_of_url=by_url.get)
+
+        def cid_of(url: str) -> str | None:
+            shown.add(by_url.get(url))
+            return by_url.get(url)
+
+        html = sanitize_outgoing(data["html"], cid_of_url=cid_of)
         text = html_to_text(html, links=True)
-    # A picture that was quoted and then taken out of the text goes nowhere.
-    kept = [item for item in attached if not item.cid or data["forwards"] or (html and f"cid:{item.cid}" in html)]
+    # A picture that was quoted and then taken out of the text goes nowhere; one that is forwarded stays, as a file.
+    kept = [
+        item if item.cid in shown else replace(item, cid="")
+        for item in attached
+        if not item.cid or item.cid in shown or data["forwards"]
+    ]
     return OutgoingMessage(
         sender=mail.address,
         to=people["to"],
@@ -235,7 +245,7 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
         attachments=tuple(item.part() for item in kept),
         message_id=_own_id(mail, data["message_id"]),
         in_reply_to=tuple(data["in_reply_to"].split()[:1]),
-        references=tuple(data["references"].split()[-20:]),
+        references=tuple(data["references"].split()[:MAX_REFERENCES]),
     )
 
 
@@ -309,9 +319,7 @@ def _quotable(email: Email) -> tuple[SanitizedHtml, list[Attached]]:
     """The body to put into the editor, and the pictures it shows. Remote pictures stay blocked while one writes."""
     # Line breaks of a text live on the class `dm-text`, which an answer does not carry.
     html = email.html if email.html is not None else text_to_html(email.text).replace("\n", "<br>")
-    pictures = {
-        part.cid: _attached(part) for part in email.inline if part.cid and part.blob_id and part.type in PICTURES
-    }
+    pictures = {part.cid: replace(_attached(part), cid=part.cid) for part in email.inline if part.cid and part.blob_id}
 
     def url(cid: str) -> str | None:
         return pictures[cid].picture_url if cid in pictures else None
@@ -320,8 +328,14 @@ def _quotable(email: Email) -> tuple[SanitizedHtml, list[Attached]]:
     return clean, list(pictures.values())
 
 
+def _files(email: Email) -> list[Attached]:
+    """What is attached. A Content-ID that nothing shows (many programs write one on every file) is left behind: a part
+    with one is a picture of the text here."""
+    return [_attached(part) for part in email.attachments if part.blob_id]
+
+
 def _attached(part: Part) -> Attached:
-    return Attached(part.blob_id or "", clean_filename(part.name or ""), part.type, part.size, part.cid or "")
+    return Attached(part.blob_id or "", clean_filename(part.name or ""), part.type, part.size)
 
 
 def _plain(email: Email) -> str:

@@ -17,7 +17,7 @@ from deftmail.jmap import Address, Conversation, Email, Folder, Folders, Part
 from deftmail.mailproto.filenames import clean_filename
 from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
-from deftmail.webmail import listing
+from deftmail.webmail import answering, listing
 from deftmail.webmail.access import Mail
 
 
@@ -36,10 +36,6 @@ class File:
             if self.part.type.startswith(kind):
                 return icon
         return "file"
-
-
-# What browsers show safely inside a page: no SVG, which is a document with scripts.
-PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 _ICONS = (
@@ -72,6 +68,7 @@ class Message:
     warnings: list[str]
     details: list[tuple[str, str]]
     many: bool  # an answer to all would reach more people than an answer
+    list_address: str  # of its mailing list, or ""
     unsubscribe: str  # where one leaves the mailing list, "" when the message names no way
 
     @property
@@ -174,7 +171,8 @@ def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
         is_mine=mine,
         warnings=_warnings(email, mine),
         details=_details(email),
-        many=bool(email.reply_recipients(mail.own, all=True)[1]),
+        many=bool(answering.recipients(email, mail.own, "all")[1]),
+        list_address=answering.list_address(email),
         unsubscribe=_unsubscribe(email),
     )
 

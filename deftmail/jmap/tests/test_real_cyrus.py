@@ -156,11 +156,11 @@ def test_reading_sorting_and_throwing_away(mailbox: Mailbox) -> None:
     conversation = account.conversation(plan.thread_id)
     assert mailbox.transport.count == before + 1
     assert [email.message_id for email in conversation.emails] == [("p1@out.test",), ("p2@out.test",)]
-    assert conversation.emails[1].reply_headers() == (("p2@out.test",), ("p1@out.test", "p2@out.test"))
+    assert conversation.emails[1].references == ("p1@out.test",)
 
     other = account.email(rows["Other"].email_id)
     assert other.list_id == "News <news.out.test>"
-    assert [address.email for address in other.reply_recipients({mailbox.address})[0]] == ["answers@out.test"]
+    assert [address.email for address in other.reply_to] == ["answers@out.test"]
 
     assert account.mark_read(plan.ids_here).ok
     assert account.star(plan.ids_here[:1]).ok
@@ -258,7 +258,7 @@ def test_hostile_mail_breaks_no_list_and_no_page(mailbox: Mailbox) -> None:
             email.subject.encode()
             email.text.encode()
             assert len(email.to) <= 1000
-            email.reply_headers()
+            assert len(email.message_id) <= 1000
 
 
 def test_another_mailbox_is_not_reachable(mailbox: Mailbox) -> None:

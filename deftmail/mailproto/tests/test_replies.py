@@ -81,6 +81,9 @@ def emails(people: tuple[Person, ...]) -> list[str]:
         # never to oneself, unless there is nobody else
         (Original(from_=(ANN,), to=(Person("", "Me@ACME.test"), Person("", "alias@acme.test"))), "all", ["ann"], []),
         (Original(from_=(ANN,), reply_to=(ME,), to=(BOB,)), "reply", ["ann"], []),
+        (Original(from_=(ANN,), to=(Person("", "me+shop@acme.test"), BOB)), "all", ["ann"], ["bob"]),
+        (Original(from_=(Person("", "me+shop@acme.test"),), to=(ANN,)), "reply", ["ann"], []),
+        (Original(from_=(ANN,), to=(Person("", "bob+x@acme.test"), BOB)), "all", ["ann"], ["bob+x", "bob"]),
         (Original(from_=(ME,), to=(ME,)), "reply", ["me"], []),
         (Original(from_=(ME,), to=(ME,)), "all", ["me"], []),
         (Original(to=(ANN,)), "reply", ["ann"], []),
@@ -118,6 +121,8 @@ def test_the_answer_goes_to_the_right_people(original: Original, mode: ReplyMode
         ("<http://x.test>, <mailto:list@lists.test?subject=x> (comment)", "list@lists.test"),
         ("NO (posting not allowed)", ""),
         ("<mailto:nobody>", ""),
+        ("<mailto:list%2Bpost@lists.test>", "list+post@lists.test"),
+        ("<mailto:a%0D%0Ab@lists.test>", "a b@lists.test"),
         ("", ""),
     ],
 )

@@ -196,6 +196,42 @@ def test_a_forward_keeps_files_and_pictures(anna: Box, bert: Box) -> None:
     assert any(b"$forwarded" in head.lower() for head, _raw in anna.folder("INBOX"))
 
 
+PAGE = """<p>See <img src="cid:plan@n"> and <a href="cid:contract@n">the contract</a> <img src="cid:plan@n0"></p>"""
+
+
+@pytest.mark.parametrize("way", ["at once", "saved before"])
+def test_what_is_forwarded_arrives_whole_whatever_it_is_called_by(anna: Box, bert: Box, way: str) -> None:
+    """Programs name every file by a Content-ID, and HTML names by it what nothing can show."""
+    original = letter("Signed", html=PAGE, Message_ID="<signed@n.example>")
+    related = original.get_payload()[1]  # type: ignore[index]
+    for cid, kind, name in (
+        ("plan@n", "image/png", "plan.png"),
+        ("contract@n", "application/pdf", "contract.pdf"),
+        ("drawing@n", "image/svg+xml", "drawing.svg"),
+        ("unused@n", "image/png", "unused.png"),
+    ):
+        related.add_related(PNG, *kind.split("/"), cid=f"<{cid}>", filename=name)  # type: ignore[union-attr]
+    original.add_attachment(PNG, maintype="application", subtype="pdf", filename="annex.pdf", cid="<annex@n>")
+    anna.put(original)
+    row = re.search(r'href="(/mail/f/inbox/t/[^"]+)', anna.client.get("/mail/f/inbox").content.decode())
+    assert row
+    page = anna.client.get(row[1]).content.decode()
+    for name in ("contract.pdf", "drawing.svg", "unused.png", "annex.pdf"):
+        assert f"/{name}?" in page, "what the body does not show is offered"
+    composer = Composer(anna, f"?forward={open_ids(anna, 'Signed')}")
+    if way == "saved before":
+        composer.save(rich="1", to=bert.address, text="")
+        composer = Composer(anna, f"?draft={composer.fields['draft_id']}")
+    assert composer.send(to=bert.address, rich="1", text="").status_code == 303
+    got = parsed(until(lambda: bert.folder("INBOX"))[0][1])
+    files = {part.get_filename(): part for part in got.walk() if part.get_filename()}
+    assert set(files) == {"plan.png", "contract.pdf", "drawing.svg", "unused.png", "annex.pdf"}
+    assert files["plan.png"].get_content_disposition() == "inline"
+    assert files["annex.pdf"].get_content_disposition() == "attachment"
+    assert all(part.get_payload(decode=True) == PNG for part in files.values())
+    assert any(b"$forwarded" in head.lower() for head, _raw in anna.folder("INBOX"))
+
+
 def test_bcc_reaches_its_recipient_and_nobody_learns_of_it(anna: Box, bert: Box, office: Office) -> None:
     office.clara.clear()
     composer = Composer(anna)

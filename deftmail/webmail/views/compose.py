@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from django import forms
@@ -20,6 +20,7 @@ from deftmail.kit.errors import Invalid, NotFound
 from deftmail.kit.htmx import is_fragment, redirect, toast, trigger
 from deftmail.kit.problems import BadRequest
 from deftmail.mailboxes.models import MailUser
+from deftmail.mailproto.replies import ReplyMode
 from deftmail.tenants.policies import Action
 from deftmail.webmail import composing, listing, sending, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
@@ -69,12 +70,8 @@ def _send(request: HttpRequest, mail: Mail, form: ComposeForm, message: Any) -> 
         return None
     try:
         with sendonce.alone(message.message_id):
-            sent = mail.account.send(
-                message,
-                replaces=data["draft_id"] or None,
-                answers=composing.answered_by(mail, form),
-                forwards=data["forwards"] or None,
-            )
+            answers, forwards = composing.origin_of(mail, form)
+            sent = mail.account.send(message, replaces=data["draft_id"] or None, answers=answers, forwards=forwards)
             same = not sent.already or composing.says_the_same(mail.account.email(sent.email_id), message)
     except InvalidMessage as error:
         words = {
@@ -232,16 +229,17 @@ def _attached(request: HttpRequest, mail: Mail) -> list[Attached]:
 
 
 def _start(request: HttpRequest, mail: Mail) -> Start:
-    for name in ("reply", "all", "list", "forward", "draft"):
-        if email_id := request.GET.get(name, ""):
-            email = mail.account.email(email_id)
-            if name == "forward":
-                return composing.forward(mail, email)
-            if name == "draft":
-                if not email.draft:  # what is saved replaces it: only a draft may be
-                    raise NotFound
-                return composing.resume(mail, email)
-            return composing.answer(mail, email, name)
+    if email_id := request.GET.get("forward", ""):
+        return composing.forward(mail, mail.account.email(email_id))
+    if email_id := request.GET.get("draft", ""):
+        draft = mail.account.email(email_id)
+        if not draft.draft:  # what is saved replaces it: only a draft may be
+            raise NotFound
+        return composing.resume(mail, draft)
+    mode: ReplyMode
+    for mode in get_args(ReplyMode):
+        if email_id := request.GET.get(mode, ""):
+            return composing.answer(mail, mail.account.email(email_id), mode)
     return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
 
 

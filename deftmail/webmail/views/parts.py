@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from deftmail.jmap import Download, JmapError, MailAccount
+from deftmail.jmap import PICTURES, Download, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.mailproto.filenames import content_disposition
 from deftmail.mailproto.html import sanitize_html
 from deftmail.webmail.access import Mail, mail_view
-from deftmail.webmail.reading import PICTURES, trusted
+from deftmail.webmail.reading import trusted
 
 _TYPE = re.compile(r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$")
 
@@ -50,7 +50,7 @@ def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
         if not error.temporary:
             raise
         return render(request, "webmail/body_away.html", status=503)
-    pictures = {part.cid: part for part in email.inline if part.cid and part.blob_id and part.type in PICTURES}
+    pictures = {part.cid: part for part in email.inline if part.cid and part.blob_id}
 
     def cid_url(cid: str) -> str | None:
         part = pictures.get(cid)
