@@ -14,14 +14,18 @@ class SessionStore(db.SessionStore):
 
     def load(self) -> dict[str, Any]:
         """What the session holds; nothing where it has ended or never was."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"select session_data from {self.model._meta.db_table} where session_key = %s and expire_date > now()",  # noqa: S608
-                [self.session_key],
-            )
-            row = cursor.fetchone()
+        row = None if "\0" in (self.session_key or "") else self._row()
         if row is None:
             self._session_key = None
             return {}
         found: dict[str, Any] = self.decode(row[0])
         return found
+
+    def _row(self) -> tuple[str] | None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"select session_data from {self.model._meta.db_table} where session_key = %s and expire_date > now()",  # noqa: S608
+                [self.session_key],
+            )
+            row: tuple[str] | None = cursor.fetchone()
+            return row

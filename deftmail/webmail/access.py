@@ -138,7 +138,7 @@ def mail_view(
                 if asked is not None:
                     asked.drop()
                     if not asked.confirmed:
-                        last.forget(request)
+                        last.forget(request, asked.address)
 
         return begun
 

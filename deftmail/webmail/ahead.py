@@ -45,15 +45,19 @@ class Last:
 
     def remember(self, request: HttpRequest, address: str) -> None:
         """Note what was opened; those who came least lately make room."""
+        session = _session_of(request)
         with self._lock:
-            self._addresses[_session_of(request)] = address
-            self._addresses.move_to_end(_session_of(request))
+            self._addresses[session] = address
+            self._addresses.move_to_end(session)
             while len(self._addresses) > self._size:
                 self._addresses.popitem(last=False)
 
-    def forget(self, request: HttpRequest) -> None:
-        """What was guessed did not come true."""
-        self._addresses.pop(_session_of(request), None)
+    def forget(self, request: HttpRequest, address: str) -> None:
+        """This guess did not come true; what has been noted in its place stays."""
+        session = _session_of(request)
+        with self._lock:
+            if self._addresses.get(session) == address:
+                del self._addresses[session]
 
 
 def _session_of(request: HttpRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from deftmail.kit.sessions import SessionStore
 
@@ -37,6 +38,11 @@ def test_a_session_that_has_ended_holds_nothing_and_its_key_is_not_used_again(ag
     assert found.session_key not in (None, ended.session_key)
 
 
-@pytest.mark.parametrize("key", [None, "x" * 40, "'; drop table django_session; --", "\x01"])
+@pytest.mark.parametrize("key", [None, "x" * 40, "'; drop table django_session; --", "\x01" * 20, "x" * 20 + "\0"])
 def test_an_unknown_key_is_an_empty_session(key: str | None) -> None:
     assert SessionStore(key).get("who") is None
+
+
+def test_a_cookie_with_a_nul_is_a_guest(client: Client) -> None:
+    client.cookies.load(r'dm_session="aaaaaaaaaaaa\000"')
+    assert client.get("/").status_code == 200

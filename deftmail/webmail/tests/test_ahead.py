@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 from django.test import RequestFactory
 
 from deftmail.domains.testing import make_domain
-from deftmail.jmap import JmapError, MailAccount
+from deftmail.jmap import MailAccount
 from deftmail.jmap.testing import FakeJmap
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.access import own_mailbox
@@ -69,10 +70,18 @@ def reader(cast: Any) -> Any:
     return SimpleNamespace(client=person.client, mailbox=mailbox, neighbour=neighbour)
 
 
-def remembered(reader: Any, address: str) -> None:
+def request_of(reader: Any) -> Any:
     request = RequestFactory().get("/")
     request.COOKIES = {name: cookie.value for name, cookie in reader.client.cookies.items()}
-    last.remember(request, address)
+    return request
+
+
+def remembered(reader: Any, address: str) -> None:
+    last.remember(request_of(reader), address)
+
+
+def known(reader: Any) -> str:
+    return last.of(request_of(reader))
 
 
 @pytest.mark.django_db
@@ -105,8 +114,9 @@ def test_the_answer_for_another_mailbox_is_thrown_away(reader: Any, engine: Engi
     assert reader.neighbour.email not in page
     assert LIST in engine.fake(reader.neighbour.email).methods(), "it was asked in vain"
     before = len(engine.fake(reader.neighbour.email).requests)
+    assert known(reader) == reader.mailbox.email, "the session knows better by now"
     reader.client.get("/mail/f/inbox")
-    assert len(engine.fake(reader.neighbour.email).requests) == before, "the session knows better by now"
+    assert len(engine.fake(reader.neighbour.email).requests) == before
 
 
 @pytest.mark.django_db
@@ -163,14 +173,35 @@ def test_what_no_thread_was_free_for_is_left_to_the_page(monkeypatch: pytest.Mon
     assert asked == [], "and not asked a second time"
 
 
-def test_an_error_is_raised_where_the_answer_is_taken() -> None:
-    def fails(_account: Any) -> None:
-        raise JmapError("gone")
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/mail/f/inbox", "/mail/f/inbox/t/T1", "/mail/body/M1"])
+def test_an_engine_that_fails_what_was_asked_ahead_is_told_like_any_other(
+    reader: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    reader.client.get("/mail/f/inbox")
+    assert known(reader) == reader.mailbox.email
+    taken: list[Any] = []
+    take = Ahead.take
 
-    under_way = Ahead("a@acme.test", FakeJmap().account(), [(fails,)])
-    found = under_way.take(fails)
-    assert found is None or isinstance(found.exception(5), JmapError)
-    assert under_way.take(len) is None
+    def noted(self: Ahead, *question: Any) -> Any:
+        taken.append(take(self, *question))
+        return taken[-1]
+
+    def away(_request: Any) -> Any:
+        raise httpx2.ConnectError("refused")
+
+    monkeypatch.setattr(Ahead, "take", noted)
+    monkeypatch.setattr(engine.fake(reader.mailbox.email), "handle", away)
+    engine.accounts.clear()
+    answer = reader.client.get(path)
+    assert answer.status_code == 503
+    assert taken
+    assert taken[0] is not None, "it was under way"
+    if "body" in path:
+        assert b"could not be loaded" in answer.content
+    else:
+        assert answer.headers["Retry-After"] == "10"
+        assert b"Mail is not available at the moment" in answer.content
 
 
 def test_who_came_least_lately_is_forgotten() -> None:
@@ -185,3 +216,15 @@ def test_who_came_least_lately_is_forgotten() -> None:
         seen.remember(visit(session), f"{session}@acme.test")
     assert [seen.of(visit(session)) for session in ("one", "two", "three")] == ["one@acme.test", "", "three@acme.test"]
     assert seen.of(RequestFactory().get("/")) == ""
+
+
+def test_only_the_guess_that_was_wrong_is_forgotten() -> None:
+    seen = Last()
+    request = RequestFactory().get("/")
+    request.COOKIES["dm_session"] = "one"
+    seen.remember(request, "new@acme.test")
+    seen.forget(request, "old@acme.test")
+    assert seen.of(request) == "new@acme.test"
+    seen.forget(request, "new@acme.test")
+    seen.forget(request, "new@acme.test")
+    assert seen.of(request) == ""
