@@ -38,7 +38,9 @@ class PasswordForm(forms.Form):
         super().__init__(*args, **kwargs)
         widget = self.fields["password"].widget
         assert isinstance(widget, forms.PasswordInput)
-        widget.render_value = self.is_bound and self["password"].value() == self["suggestion"].value()
+        # From the data: a bound field remembers the hint it was made with, and the hints are written below.
+        typed, suggested = (self.data.get(self.add_prefix(name)) for name in ("password", "suggestion"))
+        widget.render_value = bool(typed) and typed == suggested
         self.fields["password"].help_text = StrengthValidator().get_help_text()
 
 

@@ -30,6 +30,7 @@ MAX_FILES = 50
 MAX_BODY = 1024 * 1024  # characters
 
 
+_TOO_LONG = gettext_lazy("This message is too long. Take something out of it, or attach it as a file.")
 _TAG = re.compile(r"<[a-z][^<>]*>")
 
 
@@ -91,9 +92,16 @@ class ComposeForm(forms.Form):
     bcc = forms.CharField(label=gettext_lazy("Bcc"), required=False, max_length=20_000)
     subject = forms.CharField(label=gettext_lazy("Subject"), required=False, max_length=900)
     text = forms.CharField(
-        label=gettext_lazy("Message"), required=False, max_length=MAX_BODY, strip=False, widget=forms.Textarea
+        label=gettext_lazy("Message"),
+        required=False,
+        max_length=MAX_BODY,
+        strip=False,
+        widget=forms.Textarea,
+        error_messages={"max_length": _TOO_LONG},
     )
-    html = forms.CharField(required=False, max_length=MAX_BODY, widget=forms.Textarea)
+    html = forms.CharField(
+        required=False, max_length=MAX_BODY, widget=forms.Textarea, error_messages={"max_length": _TOO_LONG}
+    )
     rich = forms.BooleanField(required=False)
     message_id = forms.CharField(required=False, max_length=300)
     draft_id = forms.CharField(required=False, max_length=255)
@@ -102,6 +110,11 @@ class ComposeForm(forms.Form):
     in_reply_to = forms.CharField(required=False, max_length=1000)
     references = forms.CharField(required=False, max_length=20_000)
     resumed = forms.BooleanField(required=False)
+
+    @property
+    def unplaced_errors(self) -> list[str]:
+        """What is wrong with the whole, and with the text in either of its shapes."""
+        return [*self.non_field_errors(), *(self["text"].errors or self["html"].errors)]
 
     def clean_subject(self) -> str:
         return " ".join(str(self.cleaned_data["subject"]).split())

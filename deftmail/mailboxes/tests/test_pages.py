@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.urls import reverse
 
@@ -13,6 +15,7 @@ from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.testing import make_mailbox, make_mailbox_person, reload
 from deftmail.tenants.models import Tenant, User
+from deftmail.tenants.passwords import StrengthValidator
 from deftmail.tenants.testing import set_columns
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +157,7 @@ class TestCreating:
         suggestion = cast.owner.client.get(url("add")).context["form"]["suggestion"].value()
         again = self.post(cast.owner, email="", password=suggestion, suggestion=suggestion)
         assert again.context["form"]["suggestion"].value() == suggestion
+        assert str(StrengthValidator().get_help_text()) in html.unescape(text_of(again)), "the rule stays to be read"
         assert f'name="password" value="{suggestion}"' in text_of(again)
         own = text_of(self.post(cast.owner, email="", password=NEW_PASSWORD, suggestion=suggestion))
         assert f'data-copy="{suggestion}"' in own

@@ -42,6 +42,11 @@ document.addEventListener('deft:mail-changed', () => {
   if (root && !root.children.length && (!document.activeElement || document.activeElement === document.body)) focusBack()
 })
 
+// What is wrong when a save is answered so: the rest passes by itself.
+const WRONG = { 401: 'signed-out', 413: 'too-long', 422: 'too-long' }
+// What a browser lets a page that goes send along (Fetch, "keepalive": 64 KiB in all, with what frames each field).
+const fits = (body) => [...body].reduce((size, [name, value]) => size + new Blob([name, value]).size + 200, 0) < 60000
+
 function start(root) {
   const form = root.querySelector('form')
   const holder = root.querySelector('[data-editor]')
@@ -68,9 +73,10 @@ function start(root) {
   let kept = false // whether a draft was saved here
   const floating = Boolean(root.closest('.composer-root'))
   const fills = floating && narrow.matches
-  opened({ root, save, close, unsaved: () => (dirty || Boolean(saving)) && !leaving, fills: () => fills && root.isConnected })
-  // Only while saving fails: else leaving needs no question.
-  const ask = (event) => dirty && !leaving && event.preventDefault()
+  const unsaved = () => (dirty || Boolean(saving)) && !leaving && root.isConnected
+  opened({ root, settle, close, unsaved, fills: () => fills && root.isConnected })
+  // A page that goes can take only so much along; what it can needs no question.
+  addEventListener('beforeunload', (event) => unsaved() && (failed || !fits(pack())) && event.preventDefault())
 
   // In a timer: htmx is still at work on what it has put in.
   if (unwanted && floating) return setTimeout(shut)
@@ -108,12 +114,12 @@ function start(root) {
       return save()
     }
     dirty = false
-    let signedOut = false
+    let status = 0
     if (!failed) state.textContent = root.dataset.saySaving // else what is wrong stays to be read
     saving = (async () => {
       try {
-        const answer = await fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token(), 'HX-Request': 'true' } })
-        signedOut = answer.status === 401
+        const answer = await post(pack())
+        status = answer.status
         if (!answer.ok) throw new Error(answer.statusText)
         const said = await answer.json()
         form.elements.draft_id.value = said.draft_id
@@ -121,13 +127,11 @@ function start(root) {
         state.textContent = said.said
         kept = true
         failed = false
-        removeEventListener('beforeunload', ask)
       } catch {
         dirty = failed = true
-        const wrong = root.querySelector(signedOut ? '[data-say-signed-out]' : '[data-say-failed]').content.cloneNode(true)
+        const wrong = root.querySelector(`[data-say-${WRONG[status] ?? 'failed'}]`).content.cloneNode(true)
         if (state.textContent !== wrong.textContent) state.replaceChildren(wrong)
-        addEventListener('beforeunload', ask)
-        timer = setTimeout(save, 15000)
+        if (WRONG[status] !== 'too-long') timer = setTimeout(save, 15000) // that stays wrong until something is taken out
       } finally {
         saving = null
       }
@@ -136,6 +140,16 @@ function start(root) {
   }
 
   const token = () => cookie('dm_csrf') || form.elements.csrfmiddlewaretoken.value
+  // A save goes on when its page goes, where it is small enough.
+  const post = (body) => fetch(root.dataset.saveUrl, { method: 'POST', body, headers: { 'X-CSRFToken': token(), 'HX-Request': 'true' }, keepalive: fits(body) })
+
+  // Whether everything is in Drafts; where it cannot be, the line that says why has the focus.
+  async function settle() {
+    for (let tries = 0; tries < 3 && (dirty || saving) && !(tries && failed); tries++) await save()
+    const settled = !(dirty && failed)
+    if (!settled) (state.querySelector('a') ?? state).focus()
+    return settled
+  }
 
   // Sending waits for a save under way: its answer names the draft that the sent message replaces.
   form.addEventListener(
@@ -160,12 +174,11 @@ function start(root) {
 
   // What to say of a draft that is kept. Of one whose last save is under way it is not known yet which it will be.
   const here = () => encodeURIComponent(location.pathname + location.search)
-  const found = () => (dirty ? root.dataset.draftsUrl : `${form.action}?draft=${encodeURIComponent(form.elements.draft_id.value)}&next=${here()}`)
+  const found = () => (dirty || saving ? root.dataset.draftsUrl : `${form.action}?draft=${encodeURIComponent(form.elements.draft_id.value)}&next=${here()}`)
   const told = () => ({ text: root.dataset.sayKept, label: root.dataset.sayOpen, href: found() })
 
   async function close({ say = false } = {}) {
-    for (let tries = 0; tries < 3 && (dirty || saving) && !(tries && failed); tries++) await save()
-    if (dirty && failed) return false // not saved: it stays open, its state says so
+    if (!(await settle())) return false // it stays open
     leaving = true
     if (!floating) return true
     shut()
@@ -347,8 +360,10 @@ function start(root) {
   // A closed tab keeps what was typed, as far as a browser lets it.
   addEventListener('pagehide', () => {
     if (leaving || !root.isConnected) return
-    if ((dirty || kept) && !failed) tellThere(told())
-    if (dirty) fetch(root.dataset.saveUrl, { method: 'POST', body: pack(), headers: { 'X-CSRFToken': token() }, keepalive: true }).catch(() => {})
+    const body = pack()
+    const goes = fits(body)
+    if (!failed && (unsaved() ? goes : kept)) tellThere(told())
+    if (dirty && goes) post(body).catch(() => {})
   })
 }
 

@@ -34,12 +34,11 @@ addEventListener(
 )
 
 // Nothing leads away from text that is not in Drafts yet, least of all to the sign-in page: it is saved first.
-let open = null // the composer that came last: { root, fills(), unsaved(), save(), close() }
+let open = null // the composer that came last: { root, fills(), unsaved(), settle(), close() }
 export const opened = (composer) => (open = composer)
 const unsaved = () => Boolean(open?.unsaved())
 const leave = async (url) => {
-  await open.save()
-  if (!unsaved()) location.assign(url)
+  if (await open.settle()) location.assign(url)
 }
 document.addEventListener('htmx:after:request', (event) => {
   const to = event.detail.ctx.response.headers.get('HX-Redirect')

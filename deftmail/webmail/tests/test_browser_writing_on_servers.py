@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from deftmail.webmail.tests.conftest import Box, Office, Tab, letter
 
@@ -19,6 +19,7 @@ HIT = """(selector) => {
     return each.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2))
   })
 }"""
+ASKS = "!dispatchEvent(new Event('beforeunload', {cancelable: true}))"  # before the page closes for good
 STILL = "(toast) => Promise.all(toast.getAnimations().map((each) => each.finished))"
 
 
@@ -51,16 +52,66 @@ def test_who_is_signed_out_while_writing_is_led_away_by_no_click(tab: Tab, anna:
     tab.page.locator(".folder-link[href$=archive]").click()
     expect(composer.locator("[data-editor]")).to_contain_text("Precious")
     # Closed for good, the browser would ask; one that is busy takes a second's silence for leave to close.
-    asks = "!dispatchEvent(new Event('beforeunload', {cancelable: true}))"
-    assert tab.page.evaluate(asks)
+    assert tab.page.evaluate(ASKS)
     tab.context.add_cookies([{"name": "dm_session", "value": anna.session, "url": site}])
     tab.page.evaluate("dispatchEvent(new Event('focus'))")  # back from the other tab
     expect(state).to_have_text("Draft saved")
     tab.page.locator(".folder-link[href$=archive]").click()
     tab.page.wait_for_url("**/mail/f/archive")
-    assert not tab.page.evaluate(asks)
+    assert not tab.page.evaluate(ASKS)
     assert anna.subjects("Drafts") == ["Not lost"]
     tab.said.clear()  # Chromium reports the answers 401
+
+
+def test_what_can_never_be_saved_so_is_said_once_and_holds_the_page(tab: Tab, anna: Box) -> None:
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "Precious", subject="Too many")
+    state = composer.locator("[data-save-state]")
+    composer.locator("[name=to]").fill("x@n.example, " * 2000)
+    expect(state).to_have_text("Not saved: this is too long. Take something out.")
+    tab.page.locator(".folder-link[href$=archive]").click()
+    expect(state).to_be_focused()
+    assert tab.page.url.endswith("/mail/f/inbox")
+    composer.locator("[name=to]").fill("x@n.example")
+    expect(state).to_have_text("Draft saved")
+    tab.page.locator(".folder-link[href$=archive]").click()
+    tab.page.wait_for_url("**/mail/f/archive")
+    assert anna.subjects("Drafts") == ["Too many"]
+    tab.said.clear()  # Chromium reports the answers 422
+
+
+def test_a_page_asks_before_it_goes_only_for_what_it_cannot_take_along(tab: Tab, anna: Box) -> None:
+    anna.put(letter("Large", html="<p>" + "word " * 20_000 + "</p>"))
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "Short")
+    assert not tab.page.evaluate(ASKS)
+    expect(composer.locator("[data-save-state]")).to_have_text("Draft saved")
+    composer.locator("[data-close]").click()
+    tab.page.locator(".thread .row-link").click()
+    tab.page.locator("[data-focus-key=reply]").click()
+    expect(composer.locator("[data-editor]")).to_contain_text("word")
+    tab.page.keyboard.type("Yes")
+    assert tab.page.evaluate(ASKS)
+    tab.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    assert tab.page.evaluate("sessionStorage.dm_kept") is None, "nobody is told of a draft that is not there"
+    expect(composer.locator("[data-save-state]")).to_have_text("Draft saved")
+    assert not tab.page.evaluate(ASKS)
+
+
+def test_a_draft_whose_save_is_under_way_is_looked_for_among_the_drafts(tab: Tab, anna: Box) -> None:
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "First")
+    expect(composer.locator("[data-save-state]")).to_have_text("Draft saved")
+    held: list[Route] = []
+    tab.page.route("**/mail/compose/draft", lambda route: held.append(route))
+    with tab.page.expect_request("**/mail/compose/draft"):
+        tab.page.keyboard.type(" second")
+    tab.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    assert tab.page.evaluate("JSON.parse(sessionStorage.dm_kept).href") == "/mail/f/drafts"
+    held[0].continue_()
+    expect(composer.locator("[data-save-state]")).to_have_text("Draft saved")
+    tab.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    assert "draft=" in tab.page.evaluate("JSON.parse(sessionStorage.dm_kept).href")
 
 
 def test_the_focus_is_seen_on_attach(tab: Tab, anna: Box) -> None:

@@ -114,3 +114,7 @@ def test_the_longest_letter_is_saved_and_a_longer_one_is_told(desk: Desk, letter
     form = {"to": "b@other.example", "text": letter * count, "html": letter * count, "rich": "1"}
     answer = desk.call(compose.save, desk.request("post", "/mail/compose/draft", form))
     assert answer.status_code == (200 if saved else 422)
+    if not saved:
+        sent = desk.call(compose.compose, desk.request("post", "/mail/compose", {**form, "do": "send"}))
+        assert sent.status_code == 422
+        assert sent.content.decode().count("This message is too long.") == 1
