@@ -34,8 +34,8 @@ class AddDomainForm(forms.Form):
 class DeleteDomainForm(ConfirmForm):
     """The domain's name by typing, and a tick at each mailbox that goes with it."""
 
-    def __init__(self, *args: Any, phrase: str, held: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(*args, phrase=phrase, **kwargs)
+    def __init__(self, *args: Any, held: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         if held:
             self.fields["addresses"] = forms.MultipleChoiceField(
                 label=_("Delete these mailboxes with all their mail"),

@@ -102,7 +102,7 @@ def delete(request: HttpRequest, actor: Actor, domain_id: UUID) -> HttpResponseB
     """Ask by typing, then delete."""
     domain = domain_for(actor, domain_id, need=Action.DOMAIN_MANAGE)
     held = actions.addresses_in(domain)
-    form = DeleteDomainForm(request.POST or None, phrase=domain.domain_unicode, held=held)
+    form = DeleteDomainForm(request.POST or None, phrase=domain.domain_unicode, also=domain.domain, held=held)
     if request.method == "POST" and form.is_valid():
         with refusals_on(form):
             actions.delete_domain(

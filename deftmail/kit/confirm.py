@@ -5,6 +5,7 @@ A dialog where scripts run, a page of its own where they do not.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,13 +19,17 @@ from deftmail.kit.htmx import is_fragment
 
 
 class ConfirmForm(forms.Form):
-    """One field that must hold `phrase` (case and spaces around it do not count)."""
+    """One field that must hold `phrase` (case and spaces around it do not count).
+
+    also: another spelling that counts: the A-labels of an international name
+    """
 
     confirm = forms.CharField(max_length=255)
 
-    def __init__(self, *args: Any, phrase: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, phrase: str, also: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.phrase = phrase
+        self._spellings = {unicodedata.normalize("NFC", each).casefold() for each in (phrase, also or phrase)}
         field = self.fields["confirm"]
         field.label = _("Type %(phrase)s to confirm") % {"phrase": phrase}
         field.error_messages["required"] = _("Type %(phrase)s here to confirm.") % {"phrase": phrase}
@@ -34,13 +39,14 @@ class ConfirmForm(forms.Form):
                 "autocapitalize": "off",
                 "spellcheck": "false",
                 "data-confirm-phrase": phrase,
+                "data-confirm-also": also or phrase,
             }
         )
 
     def clean_confirm(self) -> str:
         """The phrase, or an error that names it."""
         typed: str = self.cleaned_data["confirm"]
-        if typed.strip().casefold() != self.phrase.casefold():
+        if unicodedata.normalize("NFC", typed.strip()).casefold() not in self._spellings:
             raise forms.ValidationError(_("This is not %(phrase)s. Nothing was changed.") % {"phrase": self.phrase})
         return typed
 

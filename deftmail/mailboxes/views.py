@@ -189,7 +189,7 @@ def retry(request: HttpRequest, actor: Actor, mailbox_id: UUID) -> HttpResponseB
 def delete(request: HttpRequest, actor: Actor, mailbox_id: UUID) -> HttpResponseBase:
     """Ask by typing, then delete."""
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE)
-    form = ConfirmForm(request.POST or None, phrase=mailbox.email)
+    form = ConfirmForm(request.POST or None, phrase=shown_address(mailbox), also=mailbox.email)
     if request.method == "POST" and form.is_valid():
         with refusals_on(form):
             actions.delete_mailbox(actor=actor, mailbox_id=mailbox_id, confirmation=form.cleaned_data["confirm"])

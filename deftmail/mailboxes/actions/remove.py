@@ -13,6 +13,7 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.tenants import audit
 from deftmail.tenants.access import running_company
 from deftmail.tenants.actor import Actor
+from deftmail.tenants.addresses import as_typed
 from deftmail.tenants.models import Role, User
 from deftmail.tenants.policies import Action
 
@@ -21,12 +22,12 @@ from deftmail.tenants.policies import Action
 def delete_mailbox(*, actor: Actor, mailbox_id: UUID | str, confirmation: str) -> None:
     """Delete the mailbox, its mail and its person (an owner or admin keeps his sign-in).
 
-    confirmation: the mailbox's address, as typed. Raises ConfirmationMismatch, Forbidden (somebody stronger's),
-    CompanySuspended, NotFound.
+    confirmation: the mailbox's address as typed, its domain in either spelling. Raises ConfirmationMismatch, Forbidden
+    (somebody stronger's), CompanySuspended, NotFound.
     """
     running_company(actor)
     mailbox = mailbox_for(actor, mailbox_id, need=Action.MAILBOX_MANAGE, for_update=True)
-    if confirmation.strip().lower() != mailbox.email:
+    if as_typed(confirmation) != mailbox.email:
         raise ConfirmationMismatch
     require_power_over(actor, mailbox)
     erase(actor, mailbox)

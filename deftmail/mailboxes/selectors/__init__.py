@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
@@ -13,8 +12,6 @@ from deftmail.domains.models import Domain
 from deftmail.domains.selectors import owner_addresses
 from deftmail.mailboxes.errors import MailboxLimitReached
 from deftmail.mailboxes.models import MailUser
-from deftmail.mailproto.errors import DomainError
-from deftmail.mailproto.names import parse_domain
 from deftmail.tenants.models import Membership, Role, Tenant, User
 
 SORTS = {
@@ -39,10 +36,12 @@ def mailboxes(
     )
     if text := search.replace("\0", "").strip()[:320]:  # PostgreSQL takes no NUL
         matches = Q(email__icontains=text) | Q(display_name__icontains=text)
+        # The domain as people write it too: "bücher", "anna@bücher".
         local, at, name = text.rpartition("@")
-        with contextlib.suppress(DomainError):  # a part of an address is a fine search
-            matches |= Q(email__icontains=f"{local}{at}{parse_domain(name).ascii}")
-        found = found.filter(matches)
+        spelt = Q(domain__domain_unicode__icontains=name)
+        if at:
+            spelt = Q(domain__domain_unicode__istartswith=name, email__icontains=f"{local}@")
+        found = found.filter(matches | spelt)
     if domain_id is not None:
         found = found.filter(domain_id=domain_id)
     if status in MailUser.Status.values:

@@ -80,7 +80,7 @@ class TestTheList:
     def test_finds_an_internationalised_domain_by_either_spelling(self, cast):
         domain = make_domain(cast.acme, "xn--bcher-kva.test", active=True, domain_unicode="bücher.test")
         make_mailbox(domain, "alice")
-        for query in ("bücher.test", "alice@bücher.test", "xn--bcher"):
+        for query in ("bücher.test", "alice@bücher.test", "xn--bcher", "bücher", "BÜCH", "ce@büc", "@bücher"):
             response = cast.owner.client.get(url("list"), {"q": query})
             assert [row.address for row in response.context["rows"]] == ["alice@bücher.test"]
 
@@ -289,6 +289,17 @@ class TestOnePage:
         assert reload(alice).status == "active"
         right = cast.admin.client.post(url("delete", alice.pk), {"confirm": "alice@acme.test"})
         assert (right.status_code, right["Location"]) == (303, url("list"))
+        with tenant_tx(cast.acme.pk):
+            assert not MailUser.objects.exists()
+
+    @pytest.mark.parametrize(
+        "typed", ["alice@bücher.test", "ALICE@BÜCHER.test", "alice@bu\u0308cher.test", "alice@xn--bcher-kva.test"]
+    )
+    def test_an_international_address_may_be_typed_in_either_spelling(self, cast, typed):
+        domain = make_domain(cast.acme, "xn--bcher-kva.test", active=True, domain_unicode="bücher.test")
+        alice = make_mailbox(domain, "alice")
+        assert "Type alice@bücher.test to confirm" in text_of(cast.admin.client.get(url("delete", alice.pk)))
+        assert cast.admin.client.post(url("delete", alice.pk), {"confirm": typed}).status_code == 303
         with tenant_tx(cast.acme.pk):
             assert not MailUser.objects.exists()
 

@@ -37,7 +37,9 @@ document.addEventListener(
 // Confirm by typing: the button wakes up when the phrase is right. The server checks it again.
 register('[data-confirm-phrase]', (input) => {
   const button = input.form?.querySelector('[data-confirm-submit]')
-  const test = () => (button.disabled = input.value.trim().toLowerCase() !== input.dataset.confirmPhrase.toLowerCase())
+  const plain = (text) => text.normalize('NFC').trim().toLowerCase()
+  const right = [input.dataset.confirmPhrase, input.dataset.confirmAlso].map(plain)
+  const test = () => (button.disabled = !right.includes(plain(input.value)))
   input.addEventListener('input', test)
   test()
 })
