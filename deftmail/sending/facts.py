@@ -53,6 +53,8 @@ def help_url() -> str:
 def recipient(address: str) -> Recipient:
     """What is known of an address that mail arrives for (lower case, A-labels; `name+anything` is `name`)."""
     _local, _at, domain = address.rpartition("@")
+    if domain == conf.operator_domain:  # Postfix knows which of its addresses there are, and whose they are
+        return Recipient(domain, "active")
     claims = claims_of(domain) if domain else []
     if not claims:
         return Recipient(domain, "unknown")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deftmail.mailproto.addresses import parse_address
+from deftmail.mailproto.errors import AddressError
 from deftmail.stack import background, production, run, status
 from deftmail.stack.errors import StackError
 from deftmail.stack.paths import CHECKOUT
@@ -58,6 +60,12 @@ def _add_render(command: argparse.ArgumentParser) -> None:
     command.add_argument("--production", action="store_true", required=True)
     command.add_argument("--dest", type=Path, required=True, metavar="DIR")
     command.add_argument("--operator-domain", required=True, metavar="NAME", help="your own domain: example.com")
+    command.add_argument(
+        "--operator-mailbox",
+        required=True,
+        metavar="ADDRESS",
+        help="who reads postmaster@, abuse@, support@ and reports",
+    )
     command.add_argument("--mail-host", metavar="NAME", help="where MX records point: mail.example.com")
     command.add_argument("--web-host", metavar="NAME", help="where people sign in: app.example.com")
     command.add_argument("--code", type=Path, default=Path("/opt/deftmail"), metavar="DIR", help="the checkout there")
@@ -124,12 +132,24 @@ def _zone(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _mailbox_elsewhere(text: str, operator_domain: str) -> str:
+    """Raises StackError for what is no address, or one of the domain whose mail it is to take."""
+    try:
+        address = parse_address(text)
+    except AddressError as error:
+        raise StackError(f"--operator-mailbox: {error}") from error
+    if address.domain.ascii == operator_domain:
+        raise StackError(f"--operator-mailbox: mail for {operator_domain} would go round; name one of another domain")
+    return address.ascii
+
+
 def _render(arguments: argparse.Namespace) -> int:
     domain = knot.checked_name(arguments.operator_domain)
     names = production.Names(
         operator_domain=domain,
         mail_host=knot.checked_name(arguments.mail_host or f"mail.{domain}"),
         web_host=knot.checked_name(arguments.web_host or f"app.{domain}"),
+        operator_mailbox=_mailbox_elsewhere(arguments.operator_mailbox, domain),
         code=arguments.code,
     )
     for path in production.render_production(names, arguments.dest):

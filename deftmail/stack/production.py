@@ -48,6 +48,7 @@ class Names:
     operator_domain: str
     mail_host: str
     web_host: str
+    operator_mailbox: str
     code: Path = Path("/opt/deftmail")
 
 
@@ -60,6 +61,7 @@ def render_production(names: Names, destination: Path) -> list[Path]:
         secrets=secrets,
         operator_domain=names.operator_domain,
         mail_host=names.mail_host,
+        operator_mailbox=names.operator_mailbox,
     )
     values = _values(site, names)
     etc = destination / "etc"

@@ -11,6 +11,7 @@ from deftmail.stack.memory import Memory, Mode, Secrets
 from deftmail.stack.paths import CHECKOUT, Layout
 
 OPERATOR_DOMAIN = "deftmail.test"
+OPERATOR_MAILBOX = "operator@elsewhere.example"  # caught, as all mail for the outside world
 MAIL_HOST = "mail.deftmail.test"
 DATABASE = "deftmail"
 TSIG_NAME = "deftmail-local."
@@ -33,6 +34,8 @@ class Site:
     secrets: Secrets
     operator_domain: str = OPERATOR_DOMAIN
     mail_host: str = MAIL_HOST
+    operator_mailbox: str = OPERATOR_MAILBOX
+    """Where mail to the operator goes (postmaster, abuse, support, DMARC reports); an address of another domain."""
 
     @classmethod
     def load(cls, var: Path) -> "Site":
@@ -90,6 +93,7 @@ class Site:
             "DEFTMAIL_CACHE_URL": self.redis_url("cache"),
             "DEFTMAIL_OPERATOR_DOMAIN": self.operator_domain,
             "DEFTMAIL_MAIL_HOST": self.mail_host,
+            "DEFTMAIL_SUPPORT_EMAIL": f"support@{self.operator_domain}",
             "DEFTMAIL_BASE_URL": self.base_url,
             "DEFTMAIL_WEB_HOST": "127.0.0.1",
             "DEFTMAIL_WEB_PORT": str(self.port("web")),
@@ -137,6 +141,7 @@ class Site:
             "checkout": CHECKOUT,
             "operator_domain": self.operator_domain,
             "mail_host": self.mail_host,
+            "operator_mailbox": self.operator_mailbox,
             "redis_password": self.secrets.redis,
             "tsig_name": TSIG_NAME,
             "tsig_algorithm": TSIG_ALGORITHM,

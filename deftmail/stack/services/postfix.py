@@ -18,6 +18,7 @@ _TEMPLATES = (
     "main.cf",
     "master.cf",
     "header_checks",
+    "operator_aliases",
     "sasl/smtpd.conf",
     "pgsql/domains.cf",
     "pgsql/mailboxes.cf",
@@ -71,6 +72,7 @@ def values(site: Site) -> dict[str, object]:
         "tls_certificate": site.layout.ca / "server.pem",
         "tls_key": site.layout.ca / "server.key",
         "mail_host_pattern": re.escape(site.mail_host),
+        "operator_domain_pattern": re.escape(site.operator_domain),
         "gate_away": "450 4.7.1 Service temporarily unavailable",
     }
 

@@ -9,7 +9,7 @@ import dns.zone
 import pytest
 
 from deftmail.jmap.transport import LIMITS
-from deftmail.stack import dkim, files
+from deftmail.stack import cli, dkim, files
 from deftmail.stack.errors import StackError
 from deftmail.stack.memory import PORT_NAMES, Memory, Secrets
 from deftmail.stack.paths import Layout
@@ -31,7 +31,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "account", lambda name: (65534, 65534))
     folder = tmp_path / "production"
-    render_production(Names("example.com", "mail.example.com", "app.example.com"), folder)
+    render_production(Names("example.com", "mail.example.com", "app.example.com", "ops@elsewhere.example"), folder)
     return folder
 
 
@@ -105,7 +105,7 @@ def test_production_leaves_no_secret_open_and_keeps_them(production: Path) -> No
     assert readable
     secrets = Secrets.load_or_make(production).model_dump().values()
     assert not [path for path in readable if any(word in path.read_text() for word in secrets)]
-    render_production(Names("example.com", "mail.example.com", "app.example.com"), production)
+    render_production(Names("example.com", "mail.example.com", "app.example.com", "ops@elsewhere.example"), production)
     assert parse_environment((production / "etc/deftmail/deftmail.env").read_text())["DEFTMAIL_SECRET_KEY"] == secret
 
 
@@ -174,6 +174,18 @@ def test_postfix_reads_what_is_rendered(site: Site, tmp_path: Path) -> None:
     result = subprocess.run(["postconf", "-c", str(etc), "-n"], capture_output=True, text=True, check=True)
     assert "unused parameter" not in result.stderr
     assert "message_size_limit = 41943040" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "why"), [("nobody", "not an email address"), ("ops@example.com", "would go round"), ("", "Enter")]
+)
+def test_the_operators_mail_needs_a_mailbox_elsewhere(
+    mailbox: str, why: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["render", "--production", "--dest", str(tmp_path), "--operator-domain", "example.com"]
+    assert cli.main([*words, "--operator-mailbox", mailbox]) == 1
+    assert why in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_operators_zone_says_what_customers_rely_on(site: Site) -> None:

@@ -121,6 +121,25 @@ def test_the_mx_relays_for_nobody(stack: RunningStack) -> None:
     assert refused.value.recipients["b@nowhere.example"][0] >= 450
 
 
+@pytest.mark.parametrize("local", ["postmaster", "Abuse", "hostmaster", "dmarc", "support", "dmarc+acme.test"])
+def test_what_our_dns_and_our_pages_name_is_read_by_the_operator(stack: RunningStack, local: str) -> None:
+    letter = _letter("a@outside.example", f"{local}@deftmail.test")
+    letter["X-Mark"] = uuid.uuid4().hex
+    stack.receive(letter, f"{local}@deftmail.test")
+
+    def arrived() -> bool | None:
+        caught = stack.caught("operator@elsewhere.example")
+        return any(message["X-Mark"] == letter["X-Mark"] for message in caught) or None
+
+    wait_for(arrived, "the operator's mail")
+
+
+def test_any_other_address_of_the_operator_is_refused(stack: RunningStack) -> None:
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        stack.receive(_letter("a@outside.example", "no-reply@deftmail.test"), "no-reply@deftmail.test")
+    assert refused.value.recipients["no-reply@deftmail.test"][0] == 550
+
+
 def test_submission_sends_nothing_unsigned_in(stack: RunningStack) -> None:
     with (
         smtplib.SMTP(*stack.address("DEFTMAIL_SUBMISSION"), timeout=30) as link,
