@@ -97,11 +97,16 @@ def _one_at_a_time(site: Site) -> Iterator[None]:
         yield
 
 
+def _not_the_operators(site: Site, zone: str) -> None:
+    # A zone below it would hide the records of the mail host.
+    if zone == site.operator_domain or zone.endswith(f".{site.operator_domain}"):
+        raise StackError(f"{zone} lies in the operator's own zone")
+
+
 def create_zone(site: Site, name: str) -> bool:
     """Make an empty zone and wait until it is served. False where it was there already; it is left as it is."""
     zone = checked_name(name)
-    if zone == site.operator_domain:
-        raise StackError(f"{zone} is the operator's own zone")
+    _not_the_operators(site, zone)
     with _one_at_a_time(site):
         if _zone_file(site, zone).exists():
             return False
@@ -116,8 +121,7 @@ def create_zone(site: Site, name: str) -> bool:
 def delete_zone(site: Site, name: str) -> bool:
     """Remove a zone with its records. False where there was none."""
     zone = checked_name(name)
-    if zone == site.operator_domain:
-        raise StackError(f"{zone} is the operator's own zone")
+    _not_the_operators(site, zone)
     with _one_at_a_time(site):
         if not _zone_file(site, zone).exists():
             return False

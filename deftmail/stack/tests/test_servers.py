@@ -81,9 +81,10 @@ def test_an_update_without_the_key_is_refused(stack: RunningStack) -> None:
     assert not stack.ask(zone, "TXT").answer
 
 
-def test_the_operators_zone_cannot_be_replaced(stack: RunningStack) -> None:
+@pytest.mark.parametrize("name", ["deftmail.test", "mail.deftmail.test", "a.B.deftmail.test."])
+def test_the_operators_zone_cannot_be_replaced_or_hidden(stack: RunningStack, name: str) -> None:
     with pytest.raises(StackError, match="operator's own"):
-        knot.create_zone(stack.site, "deftmail.test")
+        knot.create_zone(stack.site, name)
 
 
 def _letter(sender: str, recipient: str) -> EmailMessage:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NoReturn
 
 import pytest
 import redis
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from deftmail.kit.errors import Invalid, NotFound
 from deftmail.webmail import undo
 from deftmail.webmail.composing import Attached
+from deftmail.webmail.errors import TooLarge
 from deftmail.webmail.tests.conftest import Desk
-from deftmail.webmail.views import acts, compose
+from deftmail.webmail.views import acts, compose, lists
 
 ELSEWHERE = (
     "https://evil.example/",
@@ -118,3 +121,17 @@ def test_the_longest_letter_is_saved_and_a_longer_one_is_told(desk: Desk, letter
         sent = desk.call(compose.compose, desk.request("post", "/mail/compose", {**form, "do": "send"}))
         assert sent.status_code == 422
         assert sent.content.decode().count("This message is too long.") == 1
+
+
+def test_more_files_than_a_message_may_have_are_refused_with_words(desk: Desk) -> None:
+    files = [SimpleUploadedFile(f"{number}.txt", b"x") for number in range(51)]
+    request = desk.request("post", "/mail/compose", {"do": "send", "to": "b@other.example", "file": files})
+    with pytest.raises(TooLarge):
+        desk.call(compose.compose, request)
+    assert desk.fake.blobs == {}
+
+
+@pytest.mark.parametrize("text", ["%00", "a%00b", "from:%00"])
+def test_a_nul_is_no_search_word(desk: Desk, text: str) -> None:
+    assert desk.call(lists.search, desk.request("get", f"/mail/search?q={text}")).status_code == 200
+    assert "\\u0000" not in json.dumps(desk.fake.requests)

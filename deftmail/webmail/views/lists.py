@@ -157,7 +157,7 @@ def search(request: HttpRequest, mail: Mail) -> HttpResponse:
 
 def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str, Any]:
     """The results of the search field; with nothing to search for, the field alone."""
-    text = query.get("q", "").strip()
+    text = query.get("q", "").replace("\0", "").strip()  # the engine takes no NUL
     if text:
         wanted = listing.parse_search(text)
         page = mail.account.search(wanted, position=position_of(query), limit=listing.PAGE, quota=True)
