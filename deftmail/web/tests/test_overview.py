@@ -47,6 +47,20 @@ def test_the_checklist_names_the_next_step_until_mail_was_read(cast):
     assert mailbox.email in settled
 
 
+def test_a_domain_that_is_active_beside_a_wrong_record_says_so(cast):
+    domain = make_domain(cast.acme, "wrong-overview.test", active=True)
+    with tenant_tx(cast.acme.pk):
+        MailUser.objects.filter(pk=make_mailbox(domain, "anna").pk).update(last_login_at=now())
+        for purpose in ("mx", "spf", "dkim", "dmarc"):
+            setattr(domain, f"{purpose}_verified", True)
+        domain.save()
+    assert "of 4 records are right" not in page(cast.owner)
+    with tenant_tx(cast.acme.pk):
+        domain.spf_verified = False
+        domain.save()
+    assert "3 of 4 records are right" in page(cast.owner)
+
+
 def test_a_full_mailbox_and_a_failed_one_speak_up(cast):
     domain = make_domain(cast.acme, "acme-full.test", active=True)
     make_mailbox(domain, "full", quota_mb=100, used_bytes=90 * 1048576, last_login_at=now())
