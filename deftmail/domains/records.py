@@ -12,7 +12,7 @@ from deftmail.kit.conf import conf
 from deftmail.mailproto import dnsrecords
 from deftmail.mailproto.dnschecks import CheckResult, Checks
 from deftmail.mailproto.names import organizational_domain, parse_domain
-from deftmail.mailproto.sentences import SENTENCES, WARNINGS
+from deftmail.mailproto.sentences import WARNINGS
 
 PURPOSES = ("mx", "spf", "dkim", "dmarc")
 MX_PREFERENCE = 10
@@ -130,15 +130,15 @@ def _check(record: Record, result: CheckResult | None) -> Check:
     if result is None:
         wanted = f"{record.priority} {record.value}" if record.priority is not None else record.value
         return Check(record.purpose, "pending", (), wanted, "not_looked", gettext("Not looked yet."), "", (), record)
-    sentence = SENTENCES[result.code]
+    said = result.said(gettext)
     return Check(
         purpose=result.purpose,
         state=result.state,
         found=result.found,
         expected=result.expected,
         code=result.code,
-        message=gettext(sentence.seen) % result.params,
-        todo=gettext(sentence.todo) % result.params if sentence.todo else "",
+        message=said.seen,
+        todo=said.todo,
         warnings=tuple(gettext(WARNINGS[code]) % result.params for code in result.warnings),
         record=record,
     )

@@ -6,6 +6,7 @@ from email.header import Header
 
 from deftmail.mailproto.errors import AddressError, DomainError, HeaderError
 from deftmail.mailproto.names import DomainName, parse_domain
+from deftmail.mailproto.sentences import gettext_noop as _
 
 MAX_LOCAL = 64  # RFC 5321 §4.5.3.1.1, octets
 MAX_ADDRESS = 254  # RFC 5321 §4.5.3.1.3: a path is 256 octets with its angle brackets
@@ -71,29 +72,29 @@ def parse_address(text: str) -> Address:
     :func:`~deftmail.mailproto.names.parse_domain`.
     """
     if "\r" in text or "\n" in text:
-        raise AddressError("line_break", "An address cannot contain a line break.")
+        raise AddressError("line_break", _("An address cannot contain a line break."))
     text = text.strip()
     if not text:
-        raise AddressError("empty", "Enter an email address.")
+        raise AddressError("empty", _("Enter an email address."))
     if len(text) > 4 * MAX_ADDRESS:
         raise AddressError(
             "address_too_long",
-            "This address is longer than 254 characters.",
+            _("This address is longer than 254 characters."),
             item=_shown(text),
         )
     local, at, domain_text = text.rpartition("@")
     if not at:
-        raise AddressError("no_at", f'"{_shown(text)}" is not an email address.', item=_shown(text))
+        raise AddressError("no_at", _('"%(item)s" is not an email address.'), item=_shown(text))
     _check_local(local, text)
     try:
         domain = parse_domain(domain_text)
     except DomainError as error:
-        raise AddressError(error.code, str(error), **{**error.params, "item": _shown(text)}) from None
+        raise AddressError(error.code, error.message, **{**error.params, "item": _shown(text)}) from None
     address = Address(local, domain)
     if len(address.ascii) > MAX_ADDRESS:
         raise AddressError(
             "address_too_long",
-            "This address is longer than 254 characters.",
+            _("This address is longer than 254 characters."),
             item=_shown(text),
         )
     return address
@@ -109,13 +110,13 @@ def parse_mailbox_local(text: str) -> str:
     if "+" in local:
         raise AddressError(
             "local_plus",
-            "A mailbox name cannot contain +; mail to name+anything reaches name.",
+            _("A mailbox name cannot contain +; mail to name+anything reaches name."),
         )
     _check_local(local, text)
     if not _OURS.match(local):
         raise AddressError(
             "local_bad_chars",
-            "Use letters, digits, dots, hyphens and underscores.",
+            _("Use letters, digits, dots, hyphens and underscores."),
             item=_shown(text),
         )
     return local
@@ -136,15 +137,15 @@ def parse_recipients(text: str, *, limit: int = 500) -> tuple[Recipient, ...]:
     ``too_many`` and ``too_long``.
     """
     if len(text) > MAX_FIELD:
-        raise AddressError("too_long", "This list of recipients is too long.")
+        raise AddressError("too_long", _("This list of recipients is too long."))
     if "\r" in text or "\n" in text:
-        raise AddressError("line_break", "An address cannot contain a line break.")
+        raise AddressError("line_break", _("An address cannot contain a line break."))
     found: dict[str, Recipient] = {}
     for piece in _split(text):
         recipient = _parse_recipient(piece)
         found.setdefault(recipient.address.ascii.lower(), recipient)
         if len(found) > limit:
-            raise AddressError("too_many", f"More than {limit} recipients.", limit=str(limit))
+            raise AddressError("too_many", _("More than %(limit)s recipients."), limit=str(limit))
     return tuple(found.values())
 
 
@@ -168,14 +169,14 @@ def clean_header(text: str, *, limit: int = 998) -> str:
     Raises :class:`HeaderError`: ``line_break`` (header injection), ``control`` or ``too_long`` (RFC 5322 §2.1.1).
     """
     if "\r" in text or "\n" in text:
-        raise HeaderError("line_break", "This text cannot contain a line break.")
+        raise HeaderError("line_break", _("This text cannot contain a line break."))
     text = text.strip()
     if _CONTROL.search(text) or _unpaired_surrogate(text):
-        raise HeaderError("control", "This text contains characters that mail cannot carry.")
+        raise HeaderError("control", _("This text contains characters that mail cannot carry."))
     if len(text) > limit:
         raise HeaderError(
             "too_long",
-            f"This text is longer than {limit} characters.",
+            _("This text is longer than %(limit)s characters."),
             limit=str(limit),
         )
     return text
@@ -184,21 +185,21 @@ def clean_header(text: str, *, limit: int = 998) -> str:
 def _check_local(local: str, whole: str) -> None:
     item = _shown(whole)
     if not local:
-        raise AddressError("local_empty", "The part before the @ is missing.", item=item)
+        raise AddressError("local_empty", _("The part before the @ is missing."), item=item)
     if not local.isascii():
-        raise AddressError("local_not_ascii", "Only plain letters can stand before the @.", item=item)
+        raise AddressError("local_not_ascii", _("Only plain letters can stand before the @."), item=item)
     if len(local) > MAX_LOCAL:
         raise AddressError(
             "local_too_long",
-            "The part before the @ is longer than 64 characters.",
+            _("The part before the @ is longer than 64 characters."),
             item=item,
         )
     if local.startswith(".") or local.endswith(".") or ".." in local:  # RFC 5322 §3.4.1: dot-atom
-        raise AddressError("local_dots", "A dot cannot come first, last or twice in a row.", item=item)
+        raise AddressError("local_dots", _("A dot cannot come first, last or twice in a row."), item=item)
     if not _DOT_ATOM.match(local):
         raise AddressError(
             "local_bad_chars",
-            f'"{item}" has a character that is not allowed.',
+            _('"%(item)s" has a character that is not allowed.'),
             item=item,
         )
 
@@ -217,7 +218,7 @@ def _split(text: str) -> list[str]:
             quoted = not quoted
         elif char in "<>" and not quoted:
             if bracket == (char == "<"):  # two opened, or one closed that never was open
-                raise AddressError("unbalanced", "An angle bracket has no partner.", item=_shown(text))
+                raise AddressError("unbalanced", _("An angle bracket has no partner."), item=_shown(text))
             bracket = char == "<"
         elif char in ",;" and not quoted and not bracket:
             pieces.append("".join(current))
@@ -227,7 +228,7 @@ def _split(text: str) -> list[str]:
     if quoted or bracket:
         raise AddressError(
             "unbalanced",
-            "A quotation mark or bracket is left open.",
+            _("A quotation mark or bracket is left open."),
             item=_shown("".join(current)),
         )
     pieces.append("".join(current))
@@ -239,21 +240,21 @@ def _parse_recipient(piece: str) -> Recipient:
         if "<" in piece:
             raise AddressError(
                 "unbalanced",
-                f'"{_shown(piece)}" has text after the address.',
+                _('"%(item)s" has text after the address.'),
                 item=_shown(piece),
             )
         if _is_group(piece):
             raise AddressError(
                 "group",
-                "Groups of addresses are not supported; list the addresses.",
+                _("Groups of addresses are not supported; list the addresses."),
                 item=_shown(piece),
             )
         return Recipient("", parse_address(piece))
-    name_text, _, rest = piece.rpartition("<")
+    name_text, _bracket, rest = piece.rpartition("<")
     if _is_group(name_text):
         raise AddressError(
             "group",
-            "Groups of addresses are not supported; list the addresses.",
+            _("Groups of addresses are not supported; list the addresses."),
             item=_shown(piece),
         )
     return Recipient(_read_name(name_text.strip(), piece), parse_address(rest[:-1]))
@@ -271,7 +272,7 @@ def _read_name(text: str, piece: str) -> str:
     try:
         return clean_header(name, limit=MAX_NAME)
     except HeaderError as error:
-        raise AddressError("name", str(error), item=_shown(piece)) from None
+        raise AddressError("name", error.message, **{**error.params, "item": _shown(piece)}) from None
 
 
 def _quote_name(name: str) -> str:

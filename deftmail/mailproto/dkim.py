@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from deftmail.mailproto.errors import DkimError
+from deftmail.mailproto.sentences import gettext_noop as _
 from deftmail.mailproto.taglist import TagListError, Tags, parse_tags, render_tags
 
 MIN_BITS = 1024  # RFC 8301 §3.2: verifiers must not accept less
@@ -95,19 +96,19 @@ def parse_key_record(text: str) -> KeyRecord:
     try:
         tags = dict(parse_tags(text))
     except TagListError as error:
-        raise DkimError(error.code, "This is not a DKIM record.", tag=error.tag) from None
+        raise DkimError(error.code, _("This is not a DKIM record."), tag=error.tag) from None
     if "v" in tags and (next(iter(tags)) != "v" or tags["v"] != "DKIM1"):  # §3.6.1: first if present, and exactly this
-        raise DkimError("version", "A DKIM record starts with v=DKIM1.")
+        raise DkimError("version", _("A DKIM record starts with v=DKIM1."))
     key_type = tags.get("k", "rsa")
     if key_type not in ("rsa", "ed25519"):
-        raise DkimError("key_type", f"The key type {key_type[:20]} is not known.", key_type=key_type[:20])
+        raise DkimError("key_type", _("The key type %(key_type)s is not known."), key_type=key_type[:20])
     if "p" not in tags:
-        raise DkimError("no_key", "This DKIM record has no p= with the public key.")
+        raise DkimError("no_key", _("This DKIM record has no p= with the public key."))
     tags["p"] = re.sub(r"\s+", "", tags["p"])
     try:
         public_key = base64.b64decode(tags["p"], validate=True)
     except (binascii.Error, ValueError):
-        raise DkimError("bad_key", "The p= of this DKIM record is not a public key.") from None
+        raise DkimError("bad_key", _("The p= of this DKIM record is not a public key.")) from None
     return KeyRecord(tuple(tags.items()), public_key, key_type)
 
 
@@ -124,7 +125,7 @@ def same_key(record: KeyRecord | str, public_key_der: bytes) -> bool:
 def generate_key(bits: int = 2048) -> DkimKey:
     """Make an RSA key (RFC 8301 §3.2: signers should use 2048 bits, must use 1024 at least)."""
     if bits < MIN_BITS:
-        raise DkimError("weak", f"A DKIM key has at least {MIN_BITS} bits.", bits=str(bits))
+        raise DkimError("weak", _("A DKIM key has at least %(least)s bits."), bits=str(bits), least=str(MIN_BITS))
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -139,7 +140,7 @@ def public_b64_of(private_pem: str) -> str:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise DkimError("bad_private_key", "This is not an RSA private key.")
+        raise DkimError("bad_private_key", _("This is not an RSA private key."))
     return _public_b64(key.public_key())
 
 
@@ -151,7 +152,7 @@ def key_record_value(public_b64: str) -> str:
 def record_name(selector: str, domain: str) -> str:
     """Return the name of the key record (RFC 6376 §3.6.2.1). Raises :class:`DkimError` ``selector``."""
     if not _SELECTOR.match(selector):
-        raise DkimError("selector", "This is not a DKIM selector.", selector=selector[:80])
+        raise DkimError("selector", _("This is not a DKIM selector."), selector=selector[:80])
     return f"{selector}._domainkey.{domain}"
 
 

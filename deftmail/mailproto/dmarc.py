@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deftmail.mailproto.errors import DmarcError
+from deftmail.mailproto.sentences import gettext_noop as _
 from deftmail.mailproto.taglist import TagListError, Tags, parse_tags, render_tags
 
 Policy = Literal["none", "quarantine", "reject"]
@@ -61,17 +62,17 @@ def parse(text: str) -> DmarcRecord:
     Raises :class:`DmarcError`: ``not_dmarc``, ``too_long``, ``bad_tag``, ``repeated``, ``no_policy`` or ``bad_policy``.
     """
     if not is_dmarc(text):
-        raise DmarcError("not_dmarc", "A DMARC record starts with v=DMARC1.")
+        raise DmarcError("not_dmarc", _("A DMARC record starts with v=DMARC1."))
     try:
         tags = parse_tags(text)
     except TagListError as error:
-        raise DmarcError(error.code, f'"{error.tag}" is not a tag of DMARC.', tag=error.tag) from None
+        raise DmarcError(error.code, _('"%(tag)s" is not a tag of DMARC.'), tag=error.tag) from None
     values = dict(tags)
     if "p" not in values:
-        raise DmarcError("no_policy", "This DMARC record has no policy (p=).")
+        raise DmarcError("no_policy", _("This DMARC record has no policy (p=)."))
     policy = _policy(values["p"])
     if policy is None:
-        raise DmarcError("bad_policy", "The policy is none, quarantine or reject.", policy=values["p"][:40])
+        raise DmarcError("bad_policy", _("The policy is none, quarantine or reject."), policy=values["p"][:40])
     return DmarcRecord(tags, policy, tuple(name for name, value in tags if not _is_valid(name, value)))
 
 
@@ -83,7 +84,7 @@ def select(texts: Iterable[str]) -> DmarcRecord | None:
     candidates = [text for text in texts if is_dmarc(text)]
     if len(candidates) > 1:
         raise DmarcError(
-            "many", "There is more than one DMARC record; receivers ignore them all.", count=str(len(candidates))
+            "many", _("There is more than one DMARC record; receivers ignore them all."), count=str(len(candidates))
         )
     return parse(candidates[0]) if candidates else None
 
@@ -101,7 +102,7 @@ def merge(existing: str | None, rua: str, *, policy: Policy = "quarantine") -> s
     if record.reports_to(rua):
         return existing
     joined = ",".join((*record.rua, ours))
-    if any(name == "rua" for name, _ in record.tags):
+    if any(name == "rua" for name, _value in record.tags):
         return render_tags(tuple((name, joined if name == "rua" else value) for name, value in record.tags))
     place = next(n for n, (name, _) in enumerate(record.tags) if name == "p") + 1
     return render_tags((*record.tags[:place], ("rua", joined), *record.tags[place:]))

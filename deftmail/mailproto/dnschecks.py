@@ -4,7 +4,7 @@ Records are parsed, never searched for a piece of text. A DNS failure is ``unkno
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from deftmail.mailproto.dnsrecords import (
     suggest_records,
 )
 from deftmail.mailproto.errors import DkimError, DmarcError, SpfError
-from deftmail.mailproto.sentences import SENTENCES
+from deftmail.mailproto.sentences import SENTENCES, Sentence
 
 State = Literal["pass", "fail", "missing", "unknown"]
 
@@ -41,15 +41,12 @@ class CheckResult:
     params: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    @property
-    def seen(self) -> str:
-        """What we understood, in English."""
-        return SENTENCES[self.code].seen % self.params
-
-    @property
-    def todo(self) -> str:
-        """What to do, in English; empty where nothing is to be done."""
-        return SENTENCES[self.code].todo % self.params
+    def said(self, translate: Callable[[str], str] = str) -> Sentence:
+        """What we understood and what to do, in the language of ``translate`` (a ``gettext``)."""
+        values = dict(self.params)
+        if "why" in values:  # a refusal's own sentence, which takes its values from the same place
+            values["reason"] = translate(values["why"]) % values
+        return Sentence(*(translate(text) % values if text else "" for text in SENTENCES[self.code]))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a JSON column."""
@@ -281,7 +278,7 @@ def _check_dmarc(expected: Expected, answers: DomainAnswers, suggested: str) -> 
     except DmarcError as error:
         if error.code == "many":
             return draft.end("fail", "dmarc_many", count=error.params["count"])
-        return draft.end("fail", "dmarc_invalid", reason=str(error))
+        return draft.end("fail", "dmarc_invalid", why=error.message, **error.params)
     if record is None:
         return _missing(draft, "dmarc_missing", expected.dmarc_name, expected.domain, answers.doubled)
     if record.policy == "none":

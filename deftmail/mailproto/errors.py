@@ -1,17 +1,24 @@
-"""The refusals of this room: a stable code for translation, parameters, and a plain English sentence."""
+"""The refusals of this room: a stable code, a sentence marked for translation, and the values that it names."""
+
+from collections.abc import Callable
 
 
 class MailprotoError(ValueError):
     """Input that a mail standard, or our policy on top of it, does not allow.
 
-    ``code`` is stable and meant for a translation table; ``params`` are the values its sentence names;
-    ``str(error)`` is that sentence in English.
+    ``code`` is stable; ``message`` is a sentence that takes its values from ``params`` as ``%(name)s``. ``str(error)``
+    is that sentence in English; who shows it to people calls :meth:`said`.
     """
 
     def __init__(self, code: str, message: str, **params: str) -> None:
-        super().__init__(message)
+        super().__init__(message % params)
         self.code = code
+        self.message = message
         self.params = params
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The sentence in the language of ``translate`` (a ``gettext``)."""
+        return translate(self.message) % self.params
 
 
 class DomainError(MailprotoError):

@@ -17,6 +17,7 @@ from email.utils import format_datetime
 from deftmail.mailproto.addresses import Recipient, clean_header
 from deftmail.mailproto.errors import HeaderError
 from deftmail.mailproto.filenames import clean_filename
+from deftmail.mailproto.sentences import gettext_noop as _
 
 _CONTENT_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]{1,60})/([a-z0-9!#$&^_.+-]{1,120})\Z")  # RFC 6838 §4.2
 _ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.:\[\]-]+\Z")
@@ -101,13 +102,13 @@ def _header_address(person: Recipient) -> HeaderAddress:
 def _bracketed(identifier: str) -> str:
     inner = clean_header(identifier).removeprefix("<").removesuffix(">")
     if not _ID.match(inner) or len(inner) > 500:
-        raise HeaderError("bad_id", "This is not a message identifier.")
+        raise HeaderError("bad_id", _("This is not a message identifier."))
     return f"<{inner}>"
 
 
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", name):  # RFC 5322 §3.6.8
-        raise HeaderError("bad_name", "This is not the name of a header.")
+        raise HeaderError("bad_name", _("This is not the name of a header."))
     return name
 
 

@@ -13,6 +13,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from deftmail.mailproto.errors import DomainError
+from deftmail.mailproto.sentences import gettext_noop as _
 
 MAX_DOMAIN = 253  # RFC 1035 §3.1: 255 octets on the wire, which is 253 characters written without the last dot
 MAX_LABEL = 63  # RFC 1035 §2.3.4
@@ -60,27 +61,27 @@ def parse_domain(text: str) -> DomainName:
         name = name.replace(dot, ".")
     name = name.removesuffix(".")
     if not name:
-        raise DomainError("empty", "Enter a domain name.")
+        raise DomainError("empty", _("Enter a domain name."))
     if len(name) > _MAX_INPUT:
-        raise DomainError("too_long", "This domain name is longer than 253 characters.")
+        raise DomainError("too_long", _("This domain name is longer than 253 characters."))
     if _is_ip_address(name):
-        raise DomainError("ip_address", "This is an IP address; a domain name is needed.", domain=name)
+        raise DomainError("ip_address", _("This is an IP address; a domain name is needed."), domain=name)
     if "@" in name or "/" in name or any(unicodedata.category(ch)[0] in "ZC" for ch in name):
-        raise DomainError("bad_label", "This is not a domain name.", domain=_shown(name))
+        raise DomainError("bad_label", _("This is not a domain name."), domain=_shown(name))
     a_labels = [_to_a_label(label, name) for label in name.split(".")]
     ascii_name = ".".join(a_labels)
     if len(ascii_name) > MAX_DOMAIN:
-        raise DomainError("too_long", "This domain name is longer than 253 characters.")
+        raise DomainError("too_long", _("This domain name is longer than 253 characters."))
     if len(a_labels) < 2:
         raise DomainError(
             "single_label",
-            "A domain has at least two parts, as in example.com.",
+            _("A domain has at least two parts, as in example.com."),
             domain=ascii_name,
         )
     if a_labels[-1].isdigit() or _is_ip_address(ascii_name):  # RFC 3696 §2: the last label is never all digits
         raise DomainError(
             "ip_address",
-            "This is an IP address; a domain name is needed.",
+            _("This is an IP address; a domain name is needed."),
             domain=ascii_name,
         )
     unicode_labels = [_to_u_label(label) for label in a_labels]
@@ -98,13 +99,14 @@ def parse_hosted_domain(text: str) -> DomainName:
     if labels[-1] in SPECIAL_USE:
         raise DomainError(
             "special_use",
-            f"Names under .{labels[-1]} cannot receive mail.",
+            _("Names under .%(tld)s cannot receive mail."),
             domain=name.unicode,
+            tld=labels[-1],
         )
     if _suffixes().privatesuffix(name.ascii) is None:
         raise DomainError(
             "public_suffix",
-            f"{name.unicode} is shared by many owners; add a name below it.",
+            _("%(domain)s is shared by many owners; add a name below it."),
             domain=name.unicode,
         )
     return name
@@ -125,7 +127,7 @@ def _to_a_label(label: str, whole: str) -> str:
     if not label:
         raise DomainError(
             "bad_label",
-            "A part of this domain name is empty.",
+            _("A part of this domain name is empty."),
             domain=_shown(whole),
             label="",
         )
@@ -150,9 +152,9 @@ def _to_a_label(label: str, whole: str) -> str:
 def _bad_label(code: str, label: str, whole: str) -> DomainError:
     shown = _shown(label)
     if code == "label_too_long":
-        sentence = f'The part "{shown}" is longer than 63 characters.'
+        sentence = _('The part "%(label)s" is longer than 63 characters.')
     else:
-        sentence = f'The part "{shown}" is not allowed in a domain name.'
+        sentence = _('The part "%(label)s" is not allowed in a domain name.')
     return DomainError(code, sentence, domain=_shown(whole), label=shown)
 
 

@@ -1,7 +1,7 @@
 """What the results of the DNS checks mean and what to do, in plain words, by code.
 
-A sentence takes its values as ``%(name)s``. ``gettext_noop`` only marks the text for the message extractor: whoever
-shows a result translates ``SENTENCES[code].seen`` and ``.todo`` and fills in the result's ``params``.
+A sentence takes its values as ``%(name)s``. ``gettext_noop`` only marks the text for the message extractor:
+``CheckResult.said`` translates and fills in the result's ``params``.
 """
 
 from typing import NamedTuple

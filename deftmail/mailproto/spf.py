@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from deftmail.mailproto.dnsanswer import Resolver
 from deftmail.mailproto.errors import SpfError
+from deftmail.mailproto.sentences import gettext_noop as _
 
 Qualifier = Literal["+", "-", "~", "?"]
 
@@ -112,13 +113,13 @@ def is_spf(text: str) -> bool:
 def parse(text: str) -> SpfRecord:
     """Read one record (§12). Raises :class:`SpfError`: ``not_spf``, ``too_long``, ``bad_term`` or ``repeated``."""
     if not is_spf(text):
-        raise SpfError("not_spf", "An SPF record starts with v=spf1.")
+        raise SpfError("not_spf", _("An SPF record starts with v=spf1."))
     if len(text) > MAX_RECORD:
-        raise SpfError("too_long", "This SPF record is too long.")
+        raise SpfError("too_long", _("This SPF record is too long."))
     terms = tuple(_parse_term(word) for word in text[6:].split(" ") if word)
     for name in ("redirect", "exp"):  # §6: each at most once
         if sum(isinstance(term, Modifier) and term.name == name for term in terms) > 1:
-            raise SpfError("repeated", f"{name}= stands in this SPF record more than once.", term=f"{name}=")
+            raise SpfError("repeated", _("%(term)s stands in this SPF record more than once."), term=f"{name}=")
     return SpfRecord(terms)
 
 
@@ -130,7 +131,7 @@ def select(texts: Iterable[str]) -> SpfRecord | None:
     candidates = [text for text in texts if is_spf(text)]
     if len(candidates) > 1:
         raise SpfError(
-            "many", "There is more than one SPF record; receivers ignore them all.", count=str(len(candidates))
+            "many", _("There is more than one SPF record; receivers ignore them all."), count=str(len(candidates))
         )
     return parse(candidates[0]) if candidates else None
 
@@ -272,7 +273,7 @@ def _is_include(mechanism: Mechanism, domain: str) -> bool:
 
 
 def _parse_term(word: str) -> Term:
-    bad = SpfError("bad_term", f'"{_shown(word)}" is not a term of SPF.', term=_shown(word))
+    bad = SpfError("bad_term", _('"%(term)s" is not a term of SPF.'), term=_shown(word))
     match = _MODIFIER.match(word)
     if match and ":" not in match[1]:
         name, value = match[1].lower(), match[2]

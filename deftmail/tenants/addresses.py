@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 from deftmail.kit.errors import Invalid
 from deftmail.mailproto.addresses import parse_address
 from deftmail.mailproto.errors import AddressError
@@ -14,7 +16,7 @@ def canonical(text: str, *, field: str = "email") -> str:
     try:
         return parse_address(text).ascii.lower()
     except AddressError as error:
-        raise Invalid(str(error), field=field) from None
+        raise Invalid(error.said(gettext), field=field) from None
 
 
 def as_typed(text: str) -> str:

@@ -283,7 +283,7 @@ def _recipients(form: ComposeForm, name: str, *, complete: bool) -> tuple[Addres
         return tuple(Address(item.address.ascii, item.name) for item in parse_recipients(text))
     except MailprotoError as error:
         if complete:
-            item, why = error.params.get("item", ""), str(error)
+            item, why = error.params.get("item", ""), error.said(_)
             named = not item or f'"{item}"' in why
             form.add_error(
                 name, why if named else _("“%(item)s” is not an address: %(why)s") % {"item": item, "why": why}

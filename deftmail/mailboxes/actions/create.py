@@ -99,7 +99,7 @@ def _address(email: str) -> Address:
     try:
         return parse_mailbox_address(email)
     except AddressError as error:
-        raise AddressInvalid(_(str(error)), reason=error.code) from None
+        raise AddressInvalid(error.said(_), reason=error.code) from None
 
 
 def _is_member(actor: Actor, email: str) -> bool:
