@@ -231,13 +231,17 @@ function start(root) {
     root.querySelector('[data-cc]').removeAttribute('data-without-js')
     form.elements.cc.focus()
   })
-  // Recipients wrap but are one line: Enter goes on, a pasted list becomes commas.
-  for (const field of root.querySelectorAll('[data-recipients]')) {
+  // Enter goes on to the next line, and never sends: what is sent cannot be called back.
+  const goesOn = (field, next) =>
     field.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.ctrlKey || event.metaKey) return
+      if (event.key !== 'Enter' || event.ctrlKey || event.metaKey || event.isComposing) return
       event.preventDefault()
-      form.elements.subject.focus()
+      next().focus()
     })
+  goesOn(form.elements.subject, () => editor ?? text)
+  // Recipients wrap but are one line: a pasted list becomes commas.
+  for (const field of root.querySelectorAll('[data-recipients]')) {
+    goesOn(field, () => form.elements.subject)
     field.addEventListener('input', () => {
       // What was wrong with the recipients is being mended, whichever field it stands at.
       for (const error of root.querySelectorAll('.field-error')) error.remove()

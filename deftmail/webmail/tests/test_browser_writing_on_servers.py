@@ -126,6 +126,17 @@ def test_the_focus_is_seen_on_attach(tab: Tab, anna: Box) -> None:
     assert ring == "solid"
 
 
+def test_enter_in_the_subject_goes_on_and_does_not_send(tab: Tab, anna: Box) -> None:
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "", subject="Not", to=anna.address)
+    composer.locator("[name=subject]").focus()
+    tab.page.keyboard.type(" yet")
+    tab.page.keyboard.press("Enter")
+    tab.page.keyboard.type("There is more to say")
+    expect(composer.locator("[data-editor]")).to_contain_text("There is more to say")
+    expect(composer.locator("[name=subject]")).to_have_value("Not yet")
+
+
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
 def test_a_toast_lies_on_no_button_and_leaves_with_what_it_is_about(
     chromium: Browser, site: str, anna: Box, tmp_path: Path, width: int
