@@ -32,10 +32,16 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from pydantic import ValidationError
 
+    from deftmail.kit.database import DATABASE_AWAY
+
     bare = "DEFTMAIL_SECRET_KEY" not in os.environ and needs_no_installation(arguments)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deftmail.settings_check" if bare else "deftmail.settings")
     try:
         execute_from_command_line([Path(sys.argv[0]).name, *arguments])
+    except DATABASE_AWAY as error:
+        if "--traceback" in arguments:
+            raise
+        sys.exit(f"The database does not answer: {' '.join(str(error).split())}")
     except ValidationError as error:
         if error.title != "Conf":
             raise

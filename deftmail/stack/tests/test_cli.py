@@ -126,6 +126,24 @@ def test_where_nothing_is_set_up_help_and_conformance_work_and_others_say_what_i
     assert "Traceback" not in run.stderr
 
 
+def test_a_command_whose_database_is_away_says_so() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, deftmail.cli; sys.argv[0] = 'deftmail'; deftmail.cli.main()"
+    nowhere = {"DEFTMAIL_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/deftmail"}
+    run = subprocess.run(
+        [sys.executable, "-c", code, "tenant", "list"],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("The database does not answer: ")
+    assert "Traceback" not in run.stderr
+
+
 def test_the_stack_commands_start_without_django() -> None:
     import subprocess
     import sys
