@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import IO, Any, TypeVar
@@ -45,6 +45,8 @@ class OneThread(ASGIHandler):
         in_thread = partial(self._in_thread, contextvars.copy_context())
         with body:
             response = await in_thread(self._answer, scope, body)
+            if response.streaming and not response.is_async:
+                response.streaming_content = self._pieces(in_thread, iter(response.streaming_content))
             try:
                 await (
                     self._stream(response, receive, send) if response.streaming else self.send_response(response, send)
@@ -63,6 +65,19 @@ class OneThread(ASGIHandler):
             await asyncio.gather(sending, leaving, return_exceptions=True)
         if not sending.cancelled():
             sending.result()
+
+    async def _pieces(self, in_thread: Callable[..., Awaitable[T]], pieces: Iterator[T]) -> AsyncIterator[T]:
+        """Each as it comes: of an ordinary iterator Django would collect everything before the first byte leaves."""
+        while True:
+            reading = asyncio.ensure_future(in_thread(next, pieces, None))
+            try:
+                piece = await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                await asyncio.wait((reading,))  # what a thread reads from is not closed under it
+                raise
+            if piece is None:
+                return
+            yield piece
 
     def _answer(self, scope: Any, body: IO[bytes]) -> Any:
         set_script_prefix(get_script_prefix(scope))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -92,9 +93,38 @@ async def test_requests_work_side_by_side() -> None:
 
 async def test_a_file_is_sent_in_large_pieces() -> None:
     called = Called(lambda _request: FileResponse(io.BytesIO(b"x" * 500_000)))
-    with pytest.warns(Warning, match="synchronous iterators"):
-        assert len(await called()) == 500_000
+    assert len(await called()) == 500_000
     assert len(called.sent) <= 4
+
+
+async def test_a_piece_leaves_before_the_next_is_read() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one "
+        assert [message.get("body") for message in called.sent] == [None, b"one "]
+        yield b"two"
+
+    called = Called(lambda _request: StreamingHttpResponse(pieces()))
+    assert await called() == b"one two"
+
+
+async def test_what_a_thread_reads_from_is_not_closed_under_it() -> None:
+    loop = asyncio.get_running_loop()
+    ends: list[str] = []
+
+    class Source:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"one"
+            loop.call_soon_threadsafe(called.leaves.set)
+            time.sleep(0.3)
+            ends.append("read")
+            yield b"two"
+
+        def close(self) -> None:
+            ends.append("closed")
+
+    called = Called(lambda _request: StreamingHttpResponse(Source()))
+    assert await asyncio.wait_for(called(), 5) == b"one"
+    assert ends == ["read", "closed"]
 
 
 async def test_a_stream_is_sent_and_closed(threads: list[tuple[str, str]]) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from asgiref.sync import sync_to_async
 from csp.decorators import csp
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from deftmail.jmap import PICTURES, Download, JmapError, MailAccount
+from deftmail.jmap import PICTURES, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.mailproto.filenames import content_disposition
 from deftmail.mailproto.html import sanitize_html
@@ -96,16 +93,6 @@ def source(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     )
 
 
-async def _in_pieces(download: Download) -> AsyncIterator[bytes]:
-    """Pieces as they come: of an ordinary iterator Django would collect everything before the first byte leaves."""
-    pieces = iter(download)
-    try:
-        while piece := await sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)():
-            yield piece
-    finally:
-        await sync_to_async(download.close, thread_sensitive=False)()
-
-
 def _download(
     request: HttpRequest, mail: Mail, blob_id: str, kind: str, name: str, *, inline: bool
 ) -> HttpResponseBase:
@@ -115,8 +102,7 @@ def _download(
         if error.temporary:
             raise
         raise NotFound from error
-    content = _in_pieces(download) if isinstance(request, ASGIRequest) else download
-    response = StreamingHttpResponse(content, content_type=kind)
+    response = StreamingHttpResponse(download, content_type=kind)
     if download.size is not None:
         response["Content-Length"] = str(download.size)
     response["Content-Disposition"] = content_disposition(name, inline=inline)
