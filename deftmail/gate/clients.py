@@ -1,4 +1,4 @@
-"""From which address a password is tried: asked of the service beside Cyrus (deftmail/stack/sessions.py).
+"""From which address a password is tried in IMAP: asked of the service beside Cyrus (deftmail/stack/sessions.py).
 
 saslauthd's protocol names no client, but its socket names the process that asks, and Cyrus writes down whom each of its
 processes serves. Nothing is kept: a process serves one client after another.

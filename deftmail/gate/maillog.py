@@ -1,7 +1,9 @@
-"""Charged messages that never reached the queue are given back: Postfix's log says which.
+"""What Postfix's log tells: which charged messages never reached the queue, and whom a submission process serves.
 
 `milter-reject` at the end of a message, or no `qmgr … from=` within a minute, means that nobody will get it. Before
 giving back for silence, the queue itself is asked (`postqueue -j`), because lines can be lost when Postfix is killed.
+
+Postfix's question for a password names no client. Its log does, at least two round trips before the password comes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import re
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,11 +31,16 @@ BACKLOG = 4 * 1024 * 1024
 """Bytes of the log that are read again at start: what an earlier gate charged just before its end."""
 LINE_AT_MOST = 64 * 1024
 OPEN_AT_MOST = 100_000
+CLIENTS_AT_MOST = 10_000  # a process that was killed says no goodbye
 
 # Long queue ids (enable_long_queue_ids): no vowels, hence no words; the short form is hexadecimal.
 _ARRIVED = re.compile(rb" (?:postfix\S*/)?qmgr\[\d+\]: ([0-9A-Za-z]{6,25}): from=<")
 _REJECTED = re.compile(
     rb" (?:postfix\S*/)?cleanup\S*\[\d+\]: ([0-9A-Za-z]{6,25}): milter-(?:reject|discard): END-OF-MESSAGE"
+)
+# The name before the address is the client's own to choose, but holds no bracket.
+_CLIENT = re.compile(
+    rb" (?:postfix\S*/)?submissions?/smtpd\[(\d+)\]: (connect|disconnect) from [^\[\]]*\[([0-9A-Fa-f:.]{2,45})\]"
 )
 
 
@@ -87,7 +95,7 @@ class LogReader:
 
 
 class Follower:
-    """Watches charged messages until each is known to have arrived, or is given back."""
+    """Watches charged messages until each is known to have arrived, or is given back; knows who is at submission."""
 
     def __init__(
         self,
@@ -103,6 +111,9 @@ class Follower:
         self._clock = clock
         self._open: dict[str, float] = {}
         self._heard_at = float("-inf")
+        self._reading = asyncio.Lock()
+        self._told: deque[tuple[str, bool]] = deque(maxlen=OPEN_AT_MOST)  # queue id, and whether it arrived
+        self._clients: OrderedDict[int, str] = OrderedDict()
 
     @property
     def open_now(self) -> int:
@@ -136,23 +147,46 @@ class Follower:
         """Read what is new and settle what can be."""
         if self._reader is None:
             return
-        arrived, rejected = [], []
-        lines = await asyncio.to_thread(self._reader.lines)
-        if lines:
-            self._heard_at = self._clock()
-        for line in lines:
-            if (found := _ARRIVED.search(line)) is not None:
-                arrived.append(found.group(1).decode())
-            elif (found := _REJECTED.search(line)) is not None:
-                rejected.append(found.group(1).decode())
-        known = [queue_id for queue_id in arrived if queue_id in self._open]
+        await self._read(self._reader)
+        told = [each for each in self._told if each[0] in self._open]
+        self._told.clear()
+        known = [queue_id for queue_id, arrived in told if arrived]
         await self._limiter.settled(known)
         for queue_id in known:
             self._open.pop(queue_id, None)
-        for queue_id in rejected:
+        for queue_id, _arrived in told:
             if queue_id in self._open:
                 await self._give_back(queue_id, "milter-reject")
         await self._settle_silent()
+
+    async def client_of(self, pid: int) -> str | None:
+        """The address of the client that this submission process serves; None when the log does not tell."""
+        if self._reader is None:
+            return None
+        try:
+            await self._read(self._reader)
+        except OSError as error:
+            log.warning("client_unknown", error=type(error).__name__)
+            return None
+        return self._clients.get(pid)
+
+    async def _read(self, reader: LogReader) -> None:
+        async with self._reading:
+            lines = await asyncio.to_thread(reader.lines)
+            if lines:
+                self._heard_at = self._clock()
+            for line in lines:
+                if (found := _CLIENT.search(line)) is not None:
+                    pid, word, address = found.groups()
+                    self._clients.pop(int(pid), None)
+                    if word == b"connect":
+                        self._clients[int(pid)] = address.decode()
+                elif (found := _ARRIVED.search(line)) is not None:
+                    self._told.append((found.group(1).decode(), True))
+                elif (found := _REJECTED.search(line)) is not None:
+                    self._told.append((found.group(1).decode(), False))
+            while len(self._clients) > CLIENTS_AT_MOST:
+                self._clients.popitem(last=False)
 
     async def _settle_silent(self) -> None:
         # Silence says something only in a log that speaks: smtpd tells at least of the end of that very connection.

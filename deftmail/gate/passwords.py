@@ -16,13 +16,12 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import structlog
 
-from deftmail.gate.clients import Clients
 from deftmail.gate.database import Busy, Threads, on_connection
 from deftmail.gate.saslwire import Question
 from deftmail.gate.signedin import SignedIn
@@ -48,6 +47,10 @@ account, or a neighbour behind the same address, cannot lock out the mail progra
 REMEMBERED_AT_MOST = 50_000
 WAITING_PER_ACCOUNT = 16
 """Questions for one account that may wait for each other; a mail program opens up to a dozen connections."""
+
+
+Origin = Callable[[int], Awaitable[str | None]]
+"""The address of the client that this process of a server serves at this moment; None when nobody can tell."""
 
 
 class NotReady(Busy):
@@ -128,13 +131,14 @@ class PasswordChecker:
         *,
         memory: Memory | None = None,
         signed_in: SignedIn | None = None,
-        clients: Clients | None = None,
+        clients: Mapping[str, Origin] | None = None,
     ) -> None:
+        """`clients` has, by service, who knows whom its processes serve."""
         self._readers = readers
         self._hashers = hashers
         self.memory = memory or Memory()
         self._signed_in = signed_in or SignedIn()
-        self._clients = clients or Clients()
+        self._clients = clients or {}
         self._turns = _Turns()
         self._guesses = ratelimit.LocalBuckets(REMEMBERED_AT_MOST)
         # A real hash of a password nobody has, at the real cost, made once.
@@ -168,8 +172,8 @@ class PasswordChecker:
         """everywhere: what is remembered counts from whatever network it was right."""
         account = await self._read(address)  # anew: the wait may have been long, and a neighbour may have proved it
         hashed = account.password_hash if account else self._nobody
-        # Postfix counts what one address tries by itself.
-        client = await self._clients.address_of(caller) if question.service == "imap" else None
+        origin = self._clients.get(question.service)
+        client = await origin(caller) if origin is not None else None
         networks = ["", *([ratelimit.address_key(client)] if client else [])]
         names = [self.memory.name(address, hashed, question.password, network) for network in networks]
         counting = names if everywhere else names[1:]

@@ -58,12 +58,11 @@ class Gate:
         self._readers = reader_threads()
         self._hashers = hash_threads()
         signed_in = SignedIn()
-        self.checker = PasswordChecker(
-            self._readers, self._hashers, signed_in=signed_in, clients=Clients(sessions_socket)
-        )
-        self._sasl = SaslServer(self.checker)
         self._limiter = Limiter(lambda: self._readers.run(on_connection, counters.refill))
         self._follower = Follower(self._limiter, mail_log, queue_command)
+        clients = {"imap": Clients(sessions_socket).address_of, "smtp": self._follower.client_of}
+        self.checker = PasswordChecker(self._readers, self._hashers, signed_in=signed_in, clients=clients)
+        self._sasl = SaslServer(self.checker)
         decider = Decider(self._readers, self._limiter, charged=self._follower.charged, signed_in=signed_in)
         self._policy = PolicyServer(decider)
         self._background: list[asyncio.Task[None]] = []

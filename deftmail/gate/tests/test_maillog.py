@@ -140,6 +140,54 @@ async def test_without_a_log_nothing_is_watched(counters, clock):
     assert watch.open_now == 0
 
 
+def smtpd(pid, text, service="submission"):
+    return f"{PREFIX}postfix/{service}/smtpd[{pid}]: {text}\n"
+
+
+async def test_whom_a_submission_process_serves(counters, log, clock):
+    watch = follower(counters, log, clock)
+    assert await watch.client_of(7) is None
+    write(
+        log,
+        smtpd(7, "connect from unknown[192.0.2.1]") + smtpd(8, "connect from a.example[2001:db8::1]", "submissions"),
+    )
+    assert await watch.client_of(7) == "192.0.2.1"
+    assert await watch.client_of(8) == "2001:db8::1"
+    write(log, smtpd(7, "disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 commands=1/2"))
+    assert await watch.client_of(7) is None, "the next client's line may still be on its way"
+    write(log, smtpd(7, "connect from unknown[192.0.2.2]"))
+    assert await watch.client_of(7) == "192.0.2.2"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        smtpd(7, "connect from unknown[192.0.2.9]", "mx"),
+        smtpd(7, "warning: connect from unknown[192.0.2.9]"),
+        smtpd(8, "warning: x[1] postfix/submission/smtpd[7]: connect to y[192.0.2.9]"),
+        smtpd(7, "connect from nobody"),
+    ],
+)
+async def test_what_says_nothing_of_a_client(counters, log, clock, line):
+    watch = follower(counters, log, clock)
+    write(log, smtpd(7, "connect from unknown[192.0.2.1]") + line)
+    assert await watch.client_of(7) == "192.0.2.1"
+
+
+async def test_asking_for_a_client_takes_no_news_of_a_charge_away(counters, log, clock):
+    watch = follower(counters, log, clock)
+    watch.charged(ID)
+    write(log, ARRIVED)
+    assert await watch.client_of(7) is None
+    await watch.step()
+    assert (counters.done, watch.open_now) == ([ID], 0)
+
+
+async def test_a_log_that_cannot_be_read_tells_of_nobody(counters, tmp_path, clock):
+    assert await follower(counters, tmp_path, clock).client_of(7) is None
+    assert await Follower(counters, None, (), clock).client_of(7) is None
+
+
 def test_a_log_is_followed_over_rotation_truncation_and_half_lines(log):
     reader = LogReader(log)
     assert reader.lines() == []
