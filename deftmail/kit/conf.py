@@ -92,7 +92,8 @@ class Conf(BaseSettings):
     gate_http: str = Field("127.0.0.1:10032", description="host:port of the gate's health page.")
     mail_log: str = Field(
         "/var/log/mail.log",
-        description="Postfix's log, readable by the gate: messages that never reached the queue are not counted.",
+        description="Postfix's log, readable by the gate: messages that never reached the queue are not counted, wrong "
+        "passwords at submission count for the client's address.",
     )
     postfix_config: str = Field("", description="Postfix's configuration folder; empty: the system's.")
     outbox_dir: str = Field("", description="Maildir of caught outside mail (local and test mode).")
