@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deftmail.jmap.address import Address
+from deftmail.jmap.email import TYPED
 from deftmail.jmap.errors import InvalidMessage
 from deftmail.jmap.ids import check_id
 
@@ -60,6 +61,8 @@ class OutgoingMessage:
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     sent_at: datetime | None = None
+    typed: str = ""
+    """Of a draft: what stands in the recipients' fields and is no address yet, as its writer will read it again."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -79,6 +82,7 @@ def check_message(message: OutgoingMessage, *, complete: bool) -> None:
             ``messageId``.
     """
     _one_line("subject", message.subject)
+    _one_line("to", message.typed)
     if len(message.subject) > MAX_SUBJECT:
         raise InvalidMessage("subject too long", field="subject", code="tooLong")
     if _MESSAGE_ID.fullmatch(message.message_id) is None:
@@ -162,6 +166,7 @@ def as_jmap(message: OutgoingMessage, mailbox_id: str) -> dict[str, Any]:
         "references": list(message.references) or None,
         "bodyStructure": _multipart("mixed", [_multipart("alternative", bodies), *files]),
         "bodyValues": values,
+        TYPED: message.typed or None,
     }
     if message.sent_at is not None:
         email["sentAt"] = message.sent_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

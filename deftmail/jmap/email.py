@@ -29,11 +29,13 @@ _LIST_HEADERS = {
     "list_unsubscribe_post": "header:List-Unsubscribe-Post:asText",
     "authentication_results": "header:Authentication-Results:asText:all",
 }
+TYPED = "header:X-DeftMail-Typed:asText"
 READ_PROPERTIES = [
     *("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "sentAt", "subject", "preview"),
     *("messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "hasAttachment"),
     *("attachments", "htmlBody", "textBody", "bodyValues"),
     *_LIST_HEADERS.values(),
+    TYPED,
 ]
 READ_ARGUMENTS: dict[str, Any] = {
     "properties": READ_PROPERTIES,
@@ -105,6 +107,7 @@ class Email(Model):
     list_unsubscribe: Texts = Field((), alias=_LIST_HEADERS["list_unsubscribe"])
     list_unsubscribe_post: OptionalText = Field(None, alias=_LIST_HEADERS["list_unsubscribe_post"])
     authentication_results: Texts = Field((), alias=_LIST_HEADERS["authentication_results"])
+    typed: Text = Field("", alias=TYPED)
 
     text_parts: tuple[Part, ...] = Field((), alias="textBody")
     html_parts: tuple[Part, ...] = Field((), alias="htmlBody")

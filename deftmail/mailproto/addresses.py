@@ -1,6 +1,7 @@
 """Mail addresses: RFC 5321 limits, the local parts we give out, and the composer's recipient field."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from email.header import Header
 
@@ -147,6 +148,18 @@ def parse_recipients(text: str, *, limit: int = 500) -> tuple[Recipient, ...]:
         if len(found) > limit:
             raise AddressError("too_many", _("More than %(limit)s recipients."), limit=str(limit))
     return tuple(found.values())
+
+
+def readable_recipients(text: str, *, limit: int = 500) -> tuple[Recipient, ...]:
+    """Those entries of a field still being typed that can be read; never raises."""
+    found = []
+    try:
+        for piece in _split(" ".join(text[:MAX_FIELD].splitlines()))[:limit]:
+            with suppress(AddressError):
+                found.append(_parse_recipient(piece))
+    except AddressError:
+        return ()  # a quotation mark or bracket is open: nobody knows yet where an entry ends
+    return tuple(found)
 
 
 def format_recipient(name: str, address: Address) -> str:

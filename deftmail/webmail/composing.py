@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from deftmail.jmap import Address, Email, MailAccount, OutgoingMessage, OutgoingPart, Part, new_message_id
-from deftmail.mailproto.addresses import parse_recipients
+from deftmail.mailproto.addresses import parse_recipients, readable_recipients
 from deftmail.mailproto.errors import MailprotoError
 from deftmail.mailproto.filenames import clean_filename
 from deftmail.mailproto.html import SanitizedHtml, sanitize_html, sanitize_outgoing
@@ -28,7 +29,7 @@ from deftmail.webmail.access import Mail
 MAX_ATTACHMENTS = 25 * 1024 * 1024
 MAX_FILES = 50
 MAX_BODY = 1024 * 1024  # characters
-
+MAX_TYPED = 9_000  # of recipients that are no addresses yet; one header takes no more
 
 _TOO_LONG = gettext_lazy("This message is too long. Take something out of it, or attach it as a file.")
 _TAG = re.compile(r"<[a-z][^<>]*>")
@@ -184,6 +185,7 @@ def resume(mail: Mail, draft: Email) -> Start:
             "to": _line(draft.to),
             "cc": _line(draft.cc),
             "bcc": _line(draft.bcc),
+            **_typed_in(draft),
             "subject": draft.subject,
             "text": _plain(draft),
             "html": for_editor(body.html),
@@ -259,6 +261,7 @@ def outgoing(mail: Mail, form: ComposeForm, attached: list[Attached], *, complet
         message_id=_own_id(mail, data["message_id"]),
         in_reply_to=tuple(data["in_reply_to"].split()[:1]),
         references=tuple(data["references"].split()[:MAX_REFERENCES]),
+        typed="" if complete else _typed(form, people),
     )
 
 
@@ -289,17 +292,34 @@ def _recipients(form: ComposeForm, name: str, *, complete: bool) -> tuple[Addres
                 name, why if named else _("“%(item)s” is not an address: %(why)s") % {"item": item, "why": why}
             )
             return ()
-        # A draft keeps what is typed so far where it can be read.
-        return tuple(
-            Address(found[0].address.ascii, found[0].name) for piece in text.split(",") if (found := _lenient(piece))
-        )
+        return tuple(Address(item.address.ascii, item.name) for item in readable_recipients(text))
 
 
-def _lenient(piece: str) -> Any:
+def _typed(form: ComposeForm, people: dict[str, tuple[Address, ...]]) -> str:
+    """The fields of a draft in which something is no address yet, whole: nothing that was typed is lost."""
+    fields = {name: " ".join(form.cleaned_data[name].split()) for name in people}
+    kept = {name: text for name, text in fields.items() if text and not _is_readable(text)}
+    said = json.dumps(kept) if kept else ""
+    return said if len(said) <= MAX_TYPED else ""
+
+
+def _is_readable(text: str) -> bool:
     try:
-        return parse_recipients(piece)
+        return bool(parse_recipients(text))
     except MailprotoError:
-        return ()
+        return False
+
+
+def _typed_in(draft: Email) -> dict[str, str]:
+    """What `_typed` wrote; a draft may come from any program, so anything else is nothing."""
+    try:
+        found = json.loads(draft.typed or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    # A header that was folded comes back with more space than it had.
+    return {name: " ".join(found[name].split()) for name in ("to", "cc", "bcc") if isinstance(found.get(name), str)}
 
 
 def says_the_same(sent: Email, message: OutgoingMessage) -> bool:

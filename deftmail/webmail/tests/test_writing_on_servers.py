@@ -355,6 +355,36 @@ def test_saving_without_scripts_keeps_the_draft_and_half_an_address_does_no_harm
     assert parsed(anna.folder("Drafts")[0][1])["To"] == "bert@x.example"
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '"Weber, Jonas" <jw@outside.example>, half',
+        '"Weber, Jonas" <jw@outside.example>, "Müller, A" <am@outside.example>, boss',
+        "Team: a@x.example, b@x.example;",
+        '"Never closed, a@x.example',
+        "a@x.example, " * 300 + "half",
+    ],
+)
+def test_a_draft_keeps_recipients_that_are_no_addresses_yet(anna: Box, bert: Box, typed: str) -> None:
+    composer = Composer(anna)
+    composer.save(to=typed, cc="carl@x.example", bcc="ük", subject="Half", text="x")
+    again = Composer(anna, f"?draft={composer.fields['draft_id']}")
+    assert (again.fields["to"], again.fields["cc"], again.fields["bcc"]) == (typed, "carl@x.example", "ük")
+    assert again.send(to=bert.address, cc="", bcc="").status_code == 303
+    until(lambda: bert.subjects("INBOX"))
+    for message in (bert.folder("INBOX")[0][1], anna.folder("Sent")[0][1]):
+        assert b"DeftMail-Typed" not in message
+    assert anna.subjects("Drafts") == []
+
+
+def test_the_readable_recipients_of_a_draft_are_seen_by_other_programs(anna: Box) -> None:
+    composer = Composer(anna)
+    composer.save(to='"Weber, Jonas" <jw@outside.example>, half', subject="Half", text="x")
+    assert parsed(anna.folder("Drafts")[0][1])["To"] == '"Weber, Jonas" <jw@outside.example>'
+    composer.save(to="jw@outside.example", subject="Half", text="x")
+    assert b"DeftMail-Typed" not in anna.folder("Drafts")[0][1]
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(site: str, anna: Box) -> None:
     host, _colon, port = site.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=10) as link:
