@@ -97,8 +97,9 @@ def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMod
     himself by accident.
 
     ``reply``: Reply-To, else From (RFC 5322 §3.6.2). ``all``: the rest of To and Cc as Cc. ``list``: the mailing list
-    (List-Post), or as ``all`` without one. An answer to one's own message goes to those who got it. Only where nobody
-    else is left does it go to oneself. Addresses appear once; what has no ``@`` is left out.
+    (List-Post), or as ``all`` without one. An answer to one's own message goes to those who got it, and to oneself
+    only where that was nobody else. Addresses appear once; what has no ``@`` is left out, and where nobody can be
+    answered ``to`` is empty.
     """
     mine = {_base(address.lower()) for address in own}
     if mode == "list" and (post := list_address(original.list_post)):
@@ -117,8 +118,9 @@ def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMod
         cc = _unique(others, mine, _addresses(to)) if mode != "reply" else ()
     if not to and cc:
         to, cc = cc, ()
-    if not to:  # a note to oneself is answered to oneself
-        to = _unique(original.reply_to or original.from_, set()) or _unique(original.to, set())
+    if not to:  # a note to oneself is answered to oneself; where the writer is unknown, whoever else got it is asked
+        to = _unique(original.reply_to or original.from_, set()) if wrote_it else ()
+        to = to or _unique(original.to, set() if wrote_it else mine)
     return ReplyTo(to, cc)
 
 

@@ -91,6 +91,8 @@ def emails(people: tuple[Person, ...]) -> list[str]:
         # once each; what is no address is left out
         (Original(from_=(ANN,), to=(BOB, BOB, ANN), cc=(Person("B", "BOB@acme.test"),)), "all", ["ann"], ["bob"]),
         (Original(from_=(Person("x", "undisclosed"),), to=(ANN,)), "reply", ["ann"], []),
+        (Original(from_=(Person("", "Just A Name"),), to=(ME,)), "reply", [], []),
+        (Original(from_=(Person("", "Just A Name"),), to=(ME, ANN)), "all", ["ann"], []),
         # mailing lists
         (Original(from_=(ANN,), to=(LIST,), list_post="<mailto:list@lists.test>"), "list", ["list"], []),
         (Original(from_=(ANN,), to=(LIST,), list_post="<mailto:list@lists.test>"), "reply", ["ann"], []),
