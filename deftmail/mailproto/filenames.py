@@ -1,5 +1,6 @@
 """Names of attachments: cleaned, and written into a Content-Disposition header."""
 
+import mimetypes
 import re
 import unicodedata
 from urllib.parse import quote
@@ -10,6 +11,16 @@ _PATH = re.compile(r"[/\\]")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f]')  # what Windows refuses, and controls
 # Marks that turn the reading direction make "gpj.exe" look like "exe.jpg"; zero-width ones hide in a name.
 _INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]")
+_STEMS = {
+    "text/calendar": "invite",
+    "text/vcard": "contact",
+    "message/rfc822": "message",
+    "application/pdf": "document",
+}
+_STEMS |= {kind: kind for kind in ("image", "audio", "video")}
+_ENDINGS = mimetypes.MimeTypes()  # Python's own table; the machine's may say anything
+for _kind, _ending in (("text/calendar", ".ics"), ("text/vcard", ".vcf"), ("message/rfc822", ".eml")):
+    _ENDINGS.add_type(_kind, _ending)
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 
 
@@ -23,6 +34,13 @@ def clean_filename(name: str, *, default: str = "attachment") -> str:
     if _DEVICE.match(name):
         name = "_" + name
     return _shorten(name)
+
+
+def default_filename(kind: str) -> str:
+    """The name of a part that has none, with the ending by which systems know what to open it with."""
+    main = kind.partition("/")[0]
+    stem = _STEMS.get(kind) or _STEMS.get(main, "attachment")
+    return stem + (_ENDINGS.guess_extension(kind) or "")
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:

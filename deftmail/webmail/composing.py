@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from deftmail.jmap import Address, Email, MailAccount, OutgoingMessage, OutgoingPart, Part, new_message_id
 from deftmail.mailproto.addresses import parse_recipients, readable_recipients
 from deftmail.mailproto.errors import MailprotoError
-from deftmail.mailproto.filenames import clean_filename
+from deftmail.mailproto.filenames import clean_filename, default_filename
 from deftmail.mailproto.html import SanitizedHtml, sanitize_html, sanitize_outgoing
 from deftmail.mailproto.replies import MAX_REFERENCES, ReplyMode, forward_subject, reply_subject
 from deftmail.mailproto.text import forward_html, forward_text, html_to_text, quote_html, quote_text, text_to_html
@@ -368,7 +368,9 @@ def _files(email: Email) -> list[Attached]:
 
 
 def _attached(part: Part) -> Attached:
-    return Attached(part.blob_id or "", clean_filename(part.name or ""), part.type, part.size)
+    return Attached(
+        part.blob_id or "", clean_filename(part.name or "", default=default_filename(part.type)), part.type, part.size
+    )
 
 
 def _plain(email: Email) -> str:

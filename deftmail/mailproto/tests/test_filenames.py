@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftmail.mailproto.filenames import clean_filename, content_disposition
+from deftmail.mailproto.filenames import clean_filename, content_disposition, default_filename
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,20 @@ def test_any_name_makes_a_valid_header(name: str) -> None:
     assert re.fullmatch(
         r"attachment; filename=\"[ !#-\[\]-~]+\"(?:; filename\*=UTF-8''[A-Za-z0-9%!#$&+.^_`|~-]+)?", header
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("text/calendar", "invite.ics"),
+        ("image/jpeg", "image.jpg"),
+        ("application/pdf", "document.pdf"),
+        ("message/rfc822", "message.eml"),
+        ("text/plain", "attachment.txt"),
+        ("application/x-unknown", "attachment"),
+        ("", "attachment"),
+        ("a/b/../c", "attachment"),
+    ],
+)
+def test_a_part_without_a_name_ends_in_what_it_is(kind: str, name: str) -> None:
+    assert default_filename(kind) == name
