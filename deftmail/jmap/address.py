@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from deftmail.jmap.values import MAX_ITEMS, as_text
+from deftmail.jmap.values import MAX_ITEMS, as_line
 
 MAX_NAME = 500
 MAX_EMAIL = 1_000
@@ -40,9 +40,9 @@ def as_addresses(value: object) -> tuple[Address, ...]:
         return ()
     return tuple(
         [
-            Address(email, as_text(item.get("name"))[:MAX_NAME])
+            Address(email, as_line(item.get("name"))[:MAX_NAME])
             for item in value[:MAX_ITEMS]
-            if isinstance(item, dict) and (email := as_text(item.get("email"))[:MAX_EMAIL])
+            if isinstance(item, dict) and (email := as_line(item.get("email"))[:MAX_EMAIL])
         ]
     )
 

@@ -12,7 +12,7 @@ from deftmail.jmap.answers import GetAnswer, get_reader
 from deftmail.jmap.caller import Caller
 from deftmail.jmap.errors import MethodFailed, NotFound, SetError
 from deftmail.jmap.quota import Quota, read_quotas
-from deftmail.jmap.values import Count, Flag, Model, OptionalText, Text
+from deftmail.jmap.values import Count, Flag, Line, Model, OptionalText, Text
 
 # The folders a person expects, in the order they are shown; the values are the names we give when we make one.
 ROLE_NAMES = {
@@ -32,7 +32,7 @@ class Folder(Model):
     """One Mailbox object. Counts are those of the engine."""
 
     id: Text
-    name: Text = ""
+    name: Line = ""
     parent_id: OptionalText = Field(None, alias="parentId")
     role: OptionalText = None
     sort_order: Count = Field(0, alias="sortOrder")

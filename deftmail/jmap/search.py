@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deftmail.jmap.ids import check_id
-from deftmail.jmap.values import as_objects, as_text
+from deftmail.jmap.values import as_objects, as_text, straight
 
 MAX_TERM = 1_000  # characters of one search term
 
@@ -89,7 +89,7 @@ def segments(marked_up: str) -> tuple[Segment, ...]:
     found: list[Segment] = []
     for place, piece in enumerate(_MARK.split(marked_up)):
         if piece:
-            found.append(Segment(html.unescape(piece), marked=place % 2 == 1))
+            found.append(Segment(straight(html.unescape(piece)), marked=place % 2 == 1))
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ from deftmail.jmap.errors import AnswerTooLarge, MethodFailed, NotFound
 from deftmail.jmap.mailbox import GET_ALL, FolderCalls, Folders, read_folders
 from deftmail.jmap.quota import Quota, read_quotas
 from deftmail.jmap.search import Search, Snippet, read_snippets
-from deftmail.jmap.values import as_flag, as_keys, as_text, as_texts, as_when
+from deftmail.jmap.values import as_flag, as_keys, as_line, as_text, as_texts, as_when
 
 PAGE = 50
 MAX_PAGE = 200
@@ -64,8 +64,8 @@ def _head(data: dict[str, Any]) -> _Head:
         _member(data),
         as_text(data.get("threadId")),
         as_addresses(data.get("to")),
-        as_text(data.get("subject")),
-        as_text(data.get("preview")).strip(),
+        as_line(data.get("subject")),
+        as_line(data.get("preview")).strip(),
         as_when(data.get("receivedAt")),
     )
 

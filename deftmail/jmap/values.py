@@ -6,6 +6,7 @@ break the list it stands in.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,10 +15,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 # Lists inside `tuple([…])`: a page reads a thousand of these values, and a generator costs each half as much again.
 MAX_TEXT = 10_000  # characters of one header-like value that we keep
 MAX_ITEMS = 1_000  # addresses, ids, parts of one list that we keep
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def as_text(value: object) -> str:
     return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def as_line(value: object) -> str:
+    """A name or a subject: words of a stranger that stand in a line of ours."""
+    return straight(as_text(value))
+
+
+def straight(text: str) -> str:
+    """Without the marks that turn the reading direction of what stands beside them (UAX 9 §2.1-2.4): with one in his
+    name a stranger turns his own address into another's. Words that run from right to left need none."""
+    return text if text.isascii() else _TURNING.sub("", text)
 
 
 def as_optional_text(value: object) -> str | None:
@@ -65,6 +78,7 @@ def as_objects(value: object) -> list[dict[str, Any]]:
 
 
 Text = Annotated[str, BeforeValidator(as_text)]
+Line = Annotated[str, BeforeValidator(as_line)]
 OptionalText = Annotated[str | None, BeforeValidator(as_optional_text)]
 Count = Annotated[int, BeforeValidator(as_count)]
 Flag = Annotated[bool, BeforeValidator(as_flag)]
