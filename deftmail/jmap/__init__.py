@@ -11,7 +11,7 @@ from deftmail.jmap.address import Address
 from deftmail.jmap.answers import SetResult
 from deftmail.jmap.blob import Blob, Download
 from deftmail.jmap.compose import OutgoingMessage, OutgoingPart, new_message_id, valid_address
-from deftmail.jmap.email import PICTURES, Email, Part
+from deftmail.jmap.email import PICTURES, Email, Part, TextPart
 from deftmail.jmap.errors import (
     AnswerTooLarge,
     AuthFailed,
@@ -79,6 +79,7 @@ __all__ = [
     "SetResult",
     "Snippet",
     "State",
+    "TextPart",
     "TooLarge",
     "check_id",
     "check_ids",

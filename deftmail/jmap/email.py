@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import Field, field_validator
@@ -14,7 +15,7 @@ from deftmail.jmap.address import Addresses
 from deftmail.jmap.answers import get_reader
 from deftmail.jmap.caller import Caller
 from deftmail.jmap.errors import NotFound
-from deftmail.jmap.values import Count, Flag, Keys, Model, OptionalText, Text, Texts, When, as_objects
+from deftmail.jmap.values import Count, Flag, Keys, Line, Model, OptionalText, Text, Texts, When, as_objects
 
 MAX_BODY_VALUE = 512 * 1024  # bytes of one body part fetched for reading
 # What browsers show safely inside a page: no SVG, which is a document with scripts.
@@ -79,6 +80,10 @@ def _parts(value: object) -> tuple[Part, ...]:
     return tuple(Part.model_validate(item) for item in as_objects(value))
 
 
+def _values(value: object) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if isinstance(v, dict)} if isinstance(value, dict) else {}
+
+
 class Email(Model):
     """A message as the reading view needs it. Message ids come without angle brackets."""
 
@@ -90,8 +95,8 @@ class Email(Model):
     size: Count = 0
     received_at: When = Field(None, alias="receivedAt")
     sent_at: When = Field(None, alias="sentAt")
-    subject: Text = ""
-    preview: Text = ""
+    subject: Line = ""
+    preview: Line = ""
     message_id: Texts = Field((), alias="messageId")
     in_reply_to: Texts = Field((), alias="inReplyTo")
     references: Texts = ()
@@ -114,15 +119,8 @@ class Email(Model):
     other_parts: tuple[Part, ...] = Field((), alias="attachments")
     body_values: dict[str, BodyValue] = Field({}, alias="bodyValues")
 
-    @field_validator("text_parts", "html_parts", "other_parts", mode="before")
-    @classmethod
-    def _read_parts(cls, value: object) -> tuple[Part, ...]:
-        return _parts(value)
-
-    @field_validator("body_values", mode="before")
-    @classmethod
-    def _read_values(cls, value: object) -> dict[str, Any]:
-        return {k: v for k, v in value.items() if isinstance(v, dict)} if isinstance(value, dict) else {}
+    _read_parts = field_validator("text_parts", "html_parts", "other_parts", mode="before")(_parts)
+    _read_values = field_validator("body_values", mode="before")(_values)
 
     @property
     def seen(self) -> bool:
@@ -203,6 +201,30 @@ class Email(Model):
 read_emails = get_reader(Email.model_validate)
 
 
+class TextPart(NamedTuple):
+    """The beginning of a part that a reader sees as text."""
+
+    type: str
+    value: str
+
+
+class _Beginning(Model):
+    id: Text
+    parts: tuple[Part, ...] = Field((), alias="textBody")
+    values: dict[str, BodyValue] = Field({}, alias="bodyValues")
+
+    _read_parts = field_validator("parts", mode="before")(_parts)
+    _read_values = field_validator("values", mode="before")(_values)
+
+    @property
+    def texts(self) -> tuple[TextPart, ...]:
+        found = [(part.type, self.values.get(part.part_id or "")) for part in self.parts]
+        return tuple([TextPart(type_, body.value) for type_, body in found if body is not None])
+
+
+read_beginnings = get_reader(_Beginning.model_validate)
+
+
 class EmailCalls(Caller):
     """Reading single messages."""
 
@@ -218,3 +240,17 @@ class EmailCalls(Caller):
         if not items:
             raise NotFound("no such message")
         return items[0]
+
+    def text_parts(self, email_ids: Sequence[str], *, at_most: int) -> dict[str, tuple[TextPart, ...]]:
+        """What there is to read of messages that are there, by id: of each part the first ``at_most`` bytes."""
+        batch = self._batch()
+        arguments = {
+            "ids": [self._id(id_) for id_ in email_ids],
+            "properties": ["textBody", "bodyValues"],
+            "bodyProperties": ["partId", "type"],
+            "fetchTextBodyValues": True,
+            "maxBodyValueBytes": at_most,
+        }
+        call = batch.call("Email/get", arguments, read_beginnings)
+        found = self._run(batch).get(call).items
+        return {email.id: email.texts for email in found}

@@ -14,10 +14,10 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from deftmail.jmap import Address, Conversation, Email, Folder, Folders, Part
-from deftmail.mailproto.filenames import clean_filename
+from deftmail.mailproto.filenames import clean_filename, default_filename
 from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
-from deftmail.webmail import answering, listing
+from deftmail.webmail import answering, listing, previews
 from deftmail.webmail.access import Mail
 
 
@@ -70,6 +70,11 @@ class Message:
     many: bool  # an answer to all would reach more people than an answer
     list_address: str  # of its mailing list, or ""
     unsubscribe: str  # where one leaves the mailing list, "" when the message names no way
+
+    @property
+    def preview(self) -> str:
+        """The first words, where it is folded."""
+        return previews.of(self.email)
 
     @property
     def has_html(self) -> bool:
@@ -184,13 +189,9 @@ def trusted(clean: str) -> SafeString:
 
 def file_of(part: Part) -> File:
     """How an attachment is named and fetched."""
-    name = clean_filename(part.name or "", default=_default_name(part))
+    name = clean_filename(part.name or "", default=default_filename(part.type))
     url = reverse("webmail:attachment", args=[part.blob_id, name]) + "?" + urlencode({"type": part.type})
     return File(part, name, url)
-
-
-def _default_name(part: Part) -> str:
-    return "message.eml" if part.type == "message/rfc822" else "attachment"
 
 
 def _names(people: list[Address], own: set[str]) -> str:

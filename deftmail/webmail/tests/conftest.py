@@ -13,6 +13,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -36,6 +37,7 @@ from deftmail.kit.tenancy import tenant_tx
 from deftmail.kit.testing import GOOD_PASSWORD
 from deftmail.sending import counters
 from deftmail.sending.limits import ALLOWED
+from deftmail.webmail import previews
 from deftmail.webmail.access import Mail
 
 PATIENCE = 60.0
@@ -76,8 +78,9 @@ def _nothing_used(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def desk() -> Desk:
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     """anna@acme.test with the usual folders and nothing in them."""
+    monkeypatch.setattr(previews, "_kept", OrderedDict())
     fake = FakeJmap("cyrus", username="anna@acme.test")
     for name, role in (("Sent", "sent"), ("Drafts", "drafts"), ("Trash", "trash"), ("Junk", "junk")):
         fake.add_mailbox(name, role)

@@ -259,3 +259,23 @@ def test_nuls_arrive_by_the_mx_and_are_read(anna: Box) -> None:
     thread = re.search(r'href="(/mail/f/\w+/t/[^"]+)"', page)
     assert thread
     assert anna.client.get(thread[1]).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
+def test_the_list_shows_the_words_of_mail_that_is_html_alone(anna: Box, charset: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Mei <mei@northwind.example>", anna.address, "News"
+    html = "<html><head><title>T</title><style>p{color:red}</style></head><body><p>Grüße an alle,<br>wie immer</body></html>"
+    message.set_content(html, subtype="html", charset=charset)
+    anna.put(message)
+    anna.put(letter("Both", "Plain words\n", html="<p>Html words</p>"))
+
+    def previews(path: str) -> list[str]:
+        page = anna.client.get(path).content.decode()
+        return [re.sub("<[^>]+>", "", text) for text in re.findall(r'class="thread-preview">(.*?)</span>', page)]
+
+    assert previews("/mail/f/inbox") == ["Plain words", "Grüße an alle, wie immer"]
+    oldest = re.findall(r'href="(/mail/f/inbox/t/[^"]+)"', anna.client.get("/mail/f/inbox").content.decode())[-1]
+    page = anna.client.get(oldest).content.decode()
+    assert "Grüße an alle, wie immer" in page
+    assert "&lt;html" not in page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deftmail.jmap import NotFound
+from deftmail.jmap import EngineUnavailable, MailAccount, NotFound
 from deftmail.jmap.mailbox import Folder, Folders
 from deftmail.webmail import listing
 from deftmail.webmail.tests.conftest import Desk
@@ -228,3 +228,59 @@ def test_what_one_wrote_oneself_is_found_with_whom_it_was_for(desk: Desk) -> Non
     desk.fake.add_email(mailbox=desk.fake.role("sent"), thread="T2", from_=[ME], to=[MEI], subject="Re: oak")
     shown = re.findall(r"data-open>(?:<span.*?</span>)?(.*?)</a>", found(desk, "oak"))
     assert sorted(shown) == ["Mei, me", "To: Mei Tanaka"]
+
+
+def html_mail(desk: Desk, html: str, **members: Any) -> str:
+    """Mail of which the engine, like Cyrus, gives the source as preview."""
+    part = {"partId": "1", "type": "text/html"}
+    return desk.fake.add_email(
+        from_=[MEI], textBody=[part], htmlBody=[part], bodyValues={"1": {"value": html}}, preview=html[:60], **members
+    )
+
+
+def previews_of(desk: Desk) -> list[str]:
+    return [" ".join(text.split()) for text in re.findall(r'class="thread-preview">(.*?)</span>', page_of(desk))]
+
+
+def test_a_preview_is_what_a_reader_would_see_and_is_asked_for_once(desk: Desk) -> None:
+    html_mail(desk, f"<html><head><style>{'p{color:red}' * 500}</style></head><body><p>Dear Anna,<p>a &amp; b")
+    html_mail(desk, "<div>Also</div>")
+    desk.fake.add_email(subject="Plain", from_=[MEI], preview="see <https://x.example>")
+    assert previews_of(desk) == ["see &lt;https://x.example&gt;", "Also", "Dear Anna, a &amp; b"]
+    assert desk.fake.methods()[-1] == ["Email/get"]
+    assert desk.fake.requests[-1]["methodCalls"][0][1]["maxBodyValueBytes"] < 100_000
+    asked = len(desk.fake.requests)
+    assert previews_of(desk)[1:] == ["Also", "Dear Anna, a &amp; b"]
+    assert len(desk.fake.requests) == asked + 1
+
+
+def test_a_preview_that_cannot_be_had_leaves_the_list_as_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    html_mail(desk, "<p>Words</p>")
+
+    def fails(*_arguments: Any, **_more: Any) -> Any:
+        raise EngineUnavailable("gone", code="broken")
+
+    monkeypatch.setattr(MailAccount, "text_parts", fails)
+    assert previews_of(desk) == ["&lt;p&gt;Words&lt;/p&gt;"]
+    monkeypatch.undo()
+    assert previews_of(desk) == ["Words"]
+
+
+def test_beyond_the_end_is_the_last_page(desk: Desk) -> None:
+    for number in range(60):
+        desk.fake.add_email(subject=f"Subject {number}", from_=[MEI])
+    for beyond in (100, 9999):
+        page = page_of(desk, f"/mail/f/inbox?from={beyond}")
+        assert "51–60 of 60" in page
+        assert "This folder is empty" not in page
+
+
+def test_no_name_turns_what_stands_beside_it(desk: Desk) -> None:
+    desk.fake.add_email(
+        subject="invoice\u202egpj.exe\u202c", from_=[{"name": "\u202emoc.knab\u2069", "email": "x@\u202eevil.example"}]
+    )
+    desk.fake.add_email(subject="שלום", from_=[{"name": "דנה\u200f", "email": "d@x.example"}])
+    page = page_of(desk)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", page)
+    assert "invoicegpj.exe" in page
+    assert "דנה" in page

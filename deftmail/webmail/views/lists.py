@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,10 @@ from deftmail.jmap import Conversation, ConversationPage, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.kit.htmx import is_fragment, redirect
 from deftmail.kit.later import render_around
-from deftmail.webmail import listing, reading, sending
+from deftmail.webmail import listing, previews, reading, sending
 from deftmail.webmail.access import Mail, mail_view
+
+_A_PAGE: dict[str, Any] = {"limit": listing.PAGE, "quota": True}
 
 
 def position_of(query: QueryDict) -> int:
@@ -93,9 +96,16 @@ def index(request: HttpRequest, mail: Mail) -> HttpResponseBase:
 def folder_page(account: MailAccount, key: str, query: QueryDict) -> ConversationPage:
     """One page of a folder in one request to the engine."""
     where: dict[str, Any] = {"role": key} if key in listing.ROLES else {"mailbox_id": key}
-    return account.conversations(
-        **where, position=position_of(query), limit=listing.PAGE, quota=True, **view_filter(query)
-    )
+    where |= view_filter(query)
+    return _page(account, query, lambda position: account.conversations(**where, position=position, **_A_PAGE))
+
+
+def _page(account: MailAccount, query: QueryDict, read: Callable[[int], ConversationPage]) -> ConversationPage:
+    """The page that is asked for, or the last one there is: what was on it may have been moved away since."""
+    page = read(position_of(query))
+    if not page.rows and page.position and page.total:
+        page = read((page.total - 1) // listing.PAGE * listing.PAGE)
+    return previews.readable(account, page)
 
 
 @mail_view(ahead=lambda request, folder: [(folder_page, folder, request.GET)])
@@ -160,7 +170,7 @@ def search_context(mail: Mail, query: QueryDict, current: str = "") -> dict[str,
     text = query.get("q", "").replace("\0", "").strip()  # the engine takes no NUL
     if text:
         wanted = listing.parse_search(text)
-        page = mail.account.search(wanted, position=position_of(query), limit=listing.PAGE, quota=True)
+        page = _page(mail.account, query, lambda position: mail.account.search(wanted, position=position, **_A_PAGE))
         context = {**list_context(mail, page, "", query, current), "searching": True}
         if not wanted.everywhere:
             context["everywhere_url"] = reverse("webmail:search") + "?" + urlencode({"q": f"in:anywhere {text}"})
