@@ -3,16 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from inscriptis import get_text
-from inscriptis.model.config import ParserConfig
+from html import unescape
 
 from deftmail.mailproto.html import SanitizedHtml, sanitize_html
 from deftmail.mailproto.htmltree import escape
+from deftmail.mailproto.layout import MAX_QUOTE_DEPTH, lay_out
 
 MAX_TEXT = 1_000_000  # characters
 MAX_LINES = 20_000
-MAX_QUOTE_DEPTH = 12  # deeper levels look like the last one
 
 _URL = re.compile(
     r"(?P<url>\b(?:https?://|www\.)[^\s<>\"\u00a0]{1,2000})"
@@ -25,17 +23,15 @@ _UNSAFE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def html_to_text(html: str, *, links: bool = False) -> str:
-    """Return the text of an HTML body, for previews and for the plain alternative; never raises for any text.
+    """Return the text of an HTML body, quoted levels under ``>``, for the plain alternative; never raises for any text.
 
     With ``links`` the addresses behind links are written too, as ``[text](https://…)``.
     """
     safe = sanitize_html(html, cid_url=lambda _: None, remote_images=False).html
     try:
-        text = get_text(safe, ParserConfig(display_links=links)) if safe.strip() else ""
+        return lay_out(safe, links=links)[:MAX_TEXT] if safe.strip() else ""
     except Exception:  # whatever libxml2 objects to: the words without layout are better than none
-        text = re.sub(r"<[^>]*>", " ", safe)
-    lines = [line.rstrip() for line in text[:MAX_TEXT].splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+        return re.sub(r"\s*\n\s*", "\n", unescape(re.sub(r"<[^>]*>", " ", safe))).strip()[:MAX_TEXT]
 
 
 def unflow(text: str, *, delsp: bool = False) -> str:

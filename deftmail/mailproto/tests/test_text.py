@@ -30,6 +30,13 @@ from deftmail.mailproto.text import (
         ("<p>a</p>" + "<p> </p>" * 9 + "<p>b</p>", "a\n\nb"),
         ("<!-- only a comment -->", ""),
         ("<img src='http://t.test/1'>", ""),
+        ("<div>a</div><div><br></div><div>b</div>", "a\n\nb"),
+        ("<p style='padding-left:80em;margin-top:9em'>a</p><p>b</p>", "a\n\nb"),
+        ("1<span>2</span>3", "123"),
+        ("<section>a</section><section>b</section>", "a\nb"),
+        ("write &amp;lt;b&amp;gt; &amp;amp; you see &lt;b&gt;", "write &lt;b&gt; &amp; you see <b>"),
+        ("<pre>  x\n    y</pre>", "  x\n    y"),
+        ("<h1>Title</h1><div>a</div>", "Title\n\na"),
     ],
 )
 def test_the_words_of_an_html_body_are_read(html: str, text: str) -> None:
@@ -44,11 +51,64 @@ def test_lists_tables_and_links_are_readable() -> None:
     assert html_to_text("<a href='https://x.test/'>Shop</a>") == "Shop"
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ul><li>One<li>Two<ul><li>Deep</ul></ul>", "* One\n* Two\n  + Deep"),
+        ("<ol><li>One<li>Two</ol>", "1. One\n2. Two"),
+        ("<table><tr><td>Apples<td>3<tr><td>Pears<td>4</table>", "Apples  3\nPears   4"),
+        ("<dl><dt>Word<dd>Meaning</dl>", "Word\n  Meaning"),
+    ],
+)
+def test_lists_and_tables_stand_in_lines(html: str, text: str) -> None:
+    assert html_to_text(html) == text
+    quoted = html_to_text(f"Yes.<blockquote>{html}</blockquote>")
+    assert quoted == "\n".join(["Yes.", *("> " + line for line in text.splitlines())])
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("Me<blockquote>a<br><br>b</blockquote>", "Me\n> a\n>\n> b"),
+        ("Me<blockquote><p>a</p><p>b</p></blockquote><div>Me again</div>", "Me\n> a\n>\n> b\n\nMe again"),
+        ("<blockquote>a<blockquote>b<br><br>c</blockquote>d</blockquote>", "> a\n>> b\n>>\n>> c\n> d"),
+        ("<blockquote>a</blockquote><br><blockquote>b</blockquote>", "> a\n\n> b"),
+        ("<blockquote style='padding-left:9em'><h1>T</h1><pre>x\n\n y</pre></blockquote>", "> T\n>\n> x\n>\n>  y"),
+        ("<blockquote style='display:none'>a</blockquote>b", "b"),
+        ("<table><tr><td>a<blockquote>q<br>r</blockquote><td>b</table>", "a    b\n> q\n> r"),
+        ("<blockquote>" * 20 + "a" + "</blockquote>" * 20 + "b", ">" * 12 + " a\n\nb"),
+    ],
+)
+def test_what_is_quoted_has_its_marks(html: str, text: str) -> None:
+    assert html_to_text(html) == text
+
+
+def test_a_quoted_text_is_the_same_after_the_editor() -> None:
+    text = "On Monday Ann wrote:\n> Hi\n>\n> there\n>> older\n>>> oldest\n> Bye"
+    assert html_to_text(text_to_html(text).replace("\n", "<br>")) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "most"),
+    [
+        # Aligned, each of the rows would be as long as the first: 4 GB.
+        ("<table><tr><td>" + "x" * 400_000 + "<tr><td>a" * 10_000 + "</table>", 500_000),
+        ("<table><tr>" + "<td>a" * 15_000 + "<tr><td>a" * 10_000 + "</table>", 100_000),
+        ("<blockquote>x" * 200 + "<br>y" * 30_000, 600_000),
+        ("<p style='padding-left:100000em'>x" * 9_000, 40_000),
+    ],
+)
+def test_a_hostile_layout_stays_small(html: str, most: int) -> None:
+    text = html_to_text(html)
+    assert len(text) < most
+    assert {"x", "a"} & set(text)
+
+
 def test_a_body_the_layout_engine_refuses_still_gives_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> str:
         raise RuntimeError
 
-    monkeypatch.setattr(text_module, "get_text", refuse)
+    monkeypatch.setattr(text_module, "lay_out", refuse)
     assert html_to_text("<p>Hello <b>world</b></p>").split() == ["Hello", "world"]
 
 

@@ -131,7 +131,18 @@ def test_what_the_editor_posts_is_cleaned_and_has_a_text_beside_it(desk: Desk) -
     assert "onclick" not in (message.html or "")
     assert "script" not in (message.html or "")
     assert 'style="margin' in (message.html or "")
-    assert message.text.startswith("Hi there")
+    assert message.text == "Hi there\n\n> q"
+
+
+def test_the_text_of_an_answer_quotes_what_the_editor_quotes(desk: Desk) -> None:
+    start = composing.answer(desk.mail, html_email("<h1>Oak</h1><p>One</p><blockquote>older</blockquote>"), "reply")
+    html = start.initial["html"].replace("<div><br></div>", "<div>Yes.</div>", 1).replace("data-dm-style", "style")
+    message = composing.outgoing(desk.mail, form_of(to="a@b.example", rich="1", html=html), [], complete=True)
+    assert message is not None
+    own, attribution, *quoted = message.text.splitlines()
+    assert own == "Yes."
+    assert attribution.endswith("wrote:")
+    assert quoted == ["> Oak", ">", "> One", ">", ">> older"]
 
 
 def test_a_token_is_ours_and_of_this_mailbox(desk: Desk) -> None:
