@@ -29,6 +29,9 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DATA_IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]*\Z", re.IGNORECASE)
 _SIZE = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,3})?(?:px|%)?\Z")
 
+# As nh3 writes a link to a place in the message itself: its quotes are escaped, so these are all its attributes.
+_PLACE_LINK = re.compile(r'(<(?:a|area)(?: [a-z]++="[^"]*+")*? href="#[^"]*+"(?: [a-z]++="[^"]*+")*?) target="_blank"')
+
 _FRAME_ONLY = frozenset({"class", "id", "name", "usemap"})  # in a page of ours they could meet our own names
 _PLAIN_TAGS = TAGS - {"map", "area", "details", "summary"}
 _GONE = {"script", "style", "title", "svg", "math", "template", "object", "noembed", "noframes", "iframe", "xmp"}
@@ -122,7 +125,8 @@ class _Chooser:
         )
         if self._fault is not None:  # nh3 swallows what its filter raises; a fault of our callbacks must be heard
             raise self._fault
-        return cleaned
+        # A new tab would show the message alone; in its frame the place is scrolled to.
+        return cleaned if self.composing else _PLACE_LINK.sub(r"\1", cleaned)
 
     def _choose(self, tag: str, name: str, value: str) -> str | None:
         try:

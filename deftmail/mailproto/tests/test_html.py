@@ -3,7 +3,7 @@
 import pytest
 
 from deftmail.mailproto.html import BLOCKED_IMAGE, sanitize_html, sanitize_outgoing
-from deftmail.mailproto.tests.htmlreader import cid_url, shown
+from deftmail.mailproto.tests.htmlreader import Reader, cid_url, shown
 
 
 def test_an_honest_newsletter_keeps_its_looks() -> None:
@@ -68,6 +68,30 @@ def test_a_fault_of_a_callback_is_not_swallowed() -> None:
 
     with pytest.raises(RuntimeError, match="storage away"):
         sanitize_html('<img src="cid:x">', cid_url=broken, remote_images=False)
+
+
+@pytest.mark.parametrize(
+    ("html", "leaves"),
+    [
+        ('<a title="1 > 0" class="x" href="#toc">x</a>', False),
+        ('<a href=" #toc" name="target=">x</a>', False),
+        ('<map name="m"><area shape="rect" href="#toc"></map>', False),
+        ('<a href="https://x.test/#toc">x</a>', True),
+        ("<a title='x href=\"#toc\"' href='https://x.test/'>x</a>", True),
+        ("<a title=' href=#toc' href='https://x.test/'>x</a>", True),
+        ("<a>href=&quot;#toc&quot;</a>", True),
+        ("<a>x</a><i title='#'></i>&lt;a href=&quot;#toc&quot; target=&quot;_blank&quot;", True),
+    ],
+)
+def test_a_link_to_a_place_in_the_message_opens_no_tab(html: str, leaves: bool) -> None:
+    cleaned = shown(html).html
+    links = [attributes for tag, attributes in Reader(cleaned).found if tag in ("a", "area")]
+    assert [attributes.get("target") == "_blank" for attributes in links] == [leaves]
+
+
+def test_a_place_in_the_message_keeps_its_name() -> None:
+    assert shown('<h2 id="toc">x</h2>').html == '<h2 id="toc">x</h2>'
+    assert 'name="toc"' in shown('<a name="toc"></a>').html
 
 
 def test_a_quoted_body_enters_the_composer_without_names_and_goes_out_whole() -> None:

@@ -154,6 +154,19 @@ def test_the_frame_is_as_high_as_its_letter_and_links_leave_in_a_new_tab(tab: Ta
     assert "noopener" in (link.get_attribute("rel") or "")
 
 
+def test_a_link_to_a_place_in_the_letter_scrolls_the_page_to_it(tab: Tab, anna: Box) -> None:
+    anna.put(letter("Contents", html='<a href="#end">To the end</a>' + "<p>line</p>" * 120 + '<h2 id="end">End</h2>'))
+    tab.page.goto("/mail/f/inbox")
+    tab.page.locator(".thread .row-link").first.click()
+    tab.wait("document.querySelector('.message-frame')?.clientHeight > 2000")
+    frame = tab.page.frame_locator(".message-frame")
+    expect(frame.get_by_role("heading", name="End")).not_to_be_in_viewport()
+    frame.get_by_text("To the end").click()
+    expect(frame.get_by_role("heading", name="End")).to_be_in_viewport()
+    assert len(tab.context.pages) == 1
+    assert tab.loads == 1
+
+
 def test_the_body_has_a_policy_of_its_own(anna: Box) -> None:
     anna.put(letter("Policy", html="<p>x</p>"))
     page = anna.client.get("/mail/f/inbox").content.decode()
