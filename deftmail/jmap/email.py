@@ -21,6 +21,8 @@ MAX_BODY_VALUE = 512 * 1024  # bytes of one body part fetched for reading
 # What browsers show safely inside a page: no SVG, which is a document with scripts.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
+CONTENT_TYPE = "header:Content-Type"  # as it is written: `type` has no parameters
+
 _CID = re.compile(r"""\bcid:([^\s"'<>)]{1,1000})""", re.IGNORECASE)
 
 _LIST_HEADERS = {
@@ -40,7 +42,7 @@ READ_PROPERTIES = [
 ]
 READ_ARGUMENTS: dict[str, Any] = {
     "properties": READ_PROPERTIES,
-    "bodyProperties": ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid"],
+    "bodyProperties": ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", CONTENT_TYPE],
     "fetchTextBodyValues": True,
     "fetchHTMLBodyValues": True,
     "maxBodyValueBytes": MAX_BODY_VALUE,
@@ -58,6 +60,7 @@ class Part(Model):
     charset: OptionalText = None
     disposition: OptionalText = None
     cid: OptionalText = None
+    content_type: Text = Field("", alias=CONTENT_TYPE)
 
     @field_validator("type", mode="after")
     @classmethod
@@ -168,6 +171,20 @@ class Email(Model):
             elif part.cid and part.type.startswith("image/"):
                 pieces.append(f'<img src="cid:{html.escape(part.cid)}" alt="{html.escape(part.name or "")}">')
         return "\n".join(pieces)
+
+    @property
+    def written(self) -> list[tuple[Part, BodyValue]]:
+        """The parts of its bodies whose text was fetched, each once."""
+        parts = {part.part_id: part for part in (*self.text_parts, *self.html_parts) if part.part_id}
+        return [(part, self.body_values[id_]) for id_, part in parts.items() if id_ in self.body_values]
+
+    def with_texts(self, texts: dict[str, str]) -> Email:
+        """The same message with other texts in parts, by their id."""
+        values = {id_: self.body_values[id_].model_copy(update={"value": text}) for id_, text in texts.items()}
+        changed = self.model_copy(update={"body_values": {**self.body_values, **values}})
+        for name in ("text", "html", "_media", "inline", "attachments"):  # what was read from the texts before
+            changed.__dict__.pop(name, None)
+        return changed
 
     @property
     def truncated(self) -> bool:

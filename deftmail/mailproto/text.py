@@ -17,6 +17,7 @@ _URL = re.compile(
     r"|(?<![\w.+-])(?P<email>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})",
     re.IGNORECASE,
 )
+_PARAMETER = re.compile(r';\s*(format|delsp)\s*=\s*"?([a-z]+)', re.IGNORECASE)
 _QUOTE_MARK = re.compile(r"(?:> ?)+")
 _LINE_END = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
 _UNSAFE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
@@ -34,13 +35,21 @@ def html_to_text(html: str, *, links: bool = False) -> str:
         return re.sub(r"\s*\n\s*", "\n", unescape(re.sub(r"<[^>]*>", " ", safe))).strip()[:MAX_TEXT]
 
 
+def joined(text: str, content_type: str) -> str:
+    """Join the soft line breaks of a text if its ``Content-Type``, as it was written, says that it has some."""
+    said = {name.lower(): value.lower() for name, value in _PARAMETER.findall(content_type)}
+    return unflow(text, delsp=said.get("delsp") == "yes") if said.get("format") == "flowed" else text
+
+
 def unflow(text: str, *, delsp: bool = False) -> str:
     """Join the soft line breaks of ``format=flowed`` text (RFC 3676 §4.2); ``delsp`` as its parameter says (§4.4)."""
     out: list[str] = []
     joining: int | None = None  # the quote depth of a paragraph that goes on
     for raw in _lines(text):
         depth = len(raw) - len(raw.lstrip(">"))
-        line = raw[depth:].removeprefix(" ")  # §4.4: space-stuffing
+        line = raw[depth:]
+        if depth or not line.startswith(" >"):  # without its space it would be read as quoted
+            line = line.removeprefix(" ")  # §4.4: space-stuffing
         soft = line.endswith(" ") and line != "-- "  # §4.3: the signature mark is never flowed
         kept = line[:-1] if soft and delsp else line
         if joining == depth and line != "-- ":

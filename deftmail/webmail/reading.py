@@ -17,7 +17,7 @@ from deftmail.jmap import Address, Conversation, Email, Folder, Folders, Part
 from deftmail.mailproto.filenames import clean_filename, default_filename
 from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
-from deftmail.webmail import answering, listing, previews
+from deftmail.webmail import answering, bodies, listing, previews
 from deftmail.webmail.access import Mail
 
 
@@ -162,6 +162,7 @@ def place_of(emails: list[Email], key: str, folders: Folders | None) -> Place:
 
 def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
     """One message for the template."""
+    email = bodies.readable(email)
     sender = email.from_[0] if email.from_ else None
     mine = sender is not None and sender.email.lower() in mail.own
     body_url = reverse("webmail:body", args=[email.id]) + ("?images=1" if images else "")

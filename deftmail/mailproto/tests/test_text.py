@@ -11,6 +11,7 @@ from deftmail.mailproto.text import (
     forward_html,
     forward_text,
     html_to_text,
+    joined,
     quote_html,
     quote_text,
     text_to_html,
@@ -169,7 +170,7 @@ def test_hostile_text_stays_small_and_flat() -> None:
         ("one \ntwo\nthree", "one two\nthree"),
         ("> one \n> two\n>> three \nfour", "> one two\n>> three \nfour"),
         ("Hi \n-- \nAnn \nBob", "Hi \n-- \nAnn Bob"),
-        (" From me\n > no quote", "From me\n> no quote"),
+        (" From me\n > no quote", "From me\n > no quote"),
     ],
 )
 def test_flowed_text_is_joined(flowed: str, text: str) -> None:
@@ -178,6 +179,20 @@ def test_flowed_text_is_joined(flowed: str, text: str) -> None:
 
 def test_flowed_text_may_drop_its_spaces() -> None:
     assert unflow("日本 \n語", delsp=True) == "日本語"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        (" text/plain; charset=utf-8; format=flowed", "one two"),
+        ('text/plain;\r\n FORMAT = "Flowed";\r\n DelSp=Yes', "onetwo"),
+        ("text/plain; delsp=yes", "one \ntwo"),
+        ("text/plain; format=fixed", "one \ntwo"),
+        ("", "one \ntwo"),
+    ],
+)
+def test_only_what_says_that_it_flows_is_joined(content_type: str, text: str) -> None:
+    assert joined("one \ntwo", content_type) == text
 
 
 def test_a_plain_body_is_quoted_without_its_signature() -> None:

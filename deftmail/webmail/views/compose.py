@@ -22,7 +22,7 @@ from deftmail.kit.problems import BadRequest
 from deftmail.mailboxes.models import MailUser
 from deftmail.mailproto.replies import ReplyMode
 from deftmail.tenants.policies import Action
-from deftmail.webmail import composing, listing, sending, sendonce, undo
+from deftmail.webmail import bodies, composing, listing, sending, sendonce, undo
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.composing import Attached, ComposeForm, Start
 from deftmail.webmail.errors import TooLarge
@@ -230,16 +230,16 @@ def _attached(request: HttpRequest, mail: Mail) -> list[Attached]:
 
 def _start(request: HttpRequest, mail: Mail) -> Start:
     if email_id := request.GET.get("forward", ""):
-        return composing.forward(mail, mail.account.email(email_id))
+        return composing.forward(mail, bodies.readable(mail.account.email(email_id)))
     if email_id := request.GET.get("draft", ""):
-        draft = mail.account.email(email_id)
+        draft = bodies.readable(mail.account.email(email_id))
         if not draft.draft:  # what is saved replaces it: only a draft may be
             raise NotFound
         return composing.resume(mail, draft)
     mode: ReplyMode
     for mode in get_args(ReplyMode):
         if email_id := request.GET.get(mode, ""):
-            return composing.answer(mail, mail.account.email(email_id), mode)
+            return composing.answer(mail, bodies.readable(mail.account.email(email_id)), mode)
     return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
 
 

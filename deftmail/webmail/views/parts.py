@@ -17,6 +17,7 @@ from deftmail.jmap import PICTURES, JmapError, MailAccount
 from deftmail.kit.errors import NotFound
 from deftmail.mailproto.filenames import content_disposition
 from deftmail.mailproto.html import sanitize_html
+from deftmail.webmail import bodies
 from deftmail.webmail.access import Mail, mail_view
 from deftmail.webmail.reading import trusted
 
@@ -42,7 +43,7 @@ def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     """The HTML body of a message for its sandboxed frame (docs/decisions/0004)."""
     images = request.GET.get("images") == "1"
     try:
-        email = mail.ask(MailAccount.email, email_id)
+        email = bodies.readable(mail.ask(MailAccount.email, email_id))
     except JmapError as error:
         if not error.temporary:
             raise
