@@ -67,6 +67,16 @@ class Download:
                     raise TooLarge(f"more than {limit} bytes")
         return bytes(data)
 
+    def head(self, limit: int) -> bytes:
+        """Its first bytes."""
+        data = bytearray()
+        with self:
+            for chunk in self.chunks():
+                data += chunk
+                if len(data) >= limit:
+                    break
+        return bytes(data[:limit])
+
     def close(self) -> None:
         self._stack.close()
 

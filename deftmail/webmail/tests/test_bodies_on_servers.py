@@ -30,3 +30,22 @@ def opened(anna: Box, message: bytes) -> str:
 def test_a_flowed_text_is_read_in_whole_paragraphs(anna: Box) -> None:
     page = opened(anna, b'Content-Type: text/plain; charset=utf-8;\r\n format="flowed"\r\n\r\none \r\ntwo\r\nthree\r\n')
     assert "one two\nthree" in page
+
+
+@pytest.mark.parametrize(
+    ("head", "codec"),
+    [
+        ("<meta charset=windows-1251>", "cp1251"),
+        ('<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=koi8-r">', "koi8_r"),
+        ("", "utf-8"),
+    ],
+)
+def test_html_is_read_and_quoted_in_the_charset_it_names_itself(anna: Box, head: str, codec: str) -> None:
+    html = f"<html><head>{head}</head><body><p>Привет</p></body></html>\r\n".encode(codec)
+    page = opened(anna, b"Content-Type: text/html\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + html)
+    frame = re.search(r'src="(/mail/body/[^"]+)"', page)
+    email_id = re.search(r'data-email="([^"]+)"', page)
+    assert frame
+    assert email_id
+    assert "<p>Привет</p>" in anna.client.get(frame[1]).content.decode()
+    assert "&gt; Привет" in anna.client.get(f"/mail/compose?reply={email_id[1]}").content.decode()

@@ -230,16 +230,16 @@ def _attached(request: HttpRequest, mail: Mail) -> list[Attached]:
 
 def _start(request: HttpRequest, mail: Mail) -> Start:
     if email_id := request.GET.get("forward", ""):
-        return composing.forward(mail, bodies.readable(mail.account.email(email_id)))
+        return composing.forward(mail, bodies.readable(mail.account.email(email_id), mail.account))
     if email_id := request.GET.get("draft", ""):
-        draft = bodies.readable(mail.account.email(email_id))
+        draft = bodies.readable(mail.account.email(email_id), mail.account)
         if not draft.draft:  # what is saved replaces it: only a draft may be
             raise NotFound
         return composing.resume(mail, draft)
     mode: ReplyMode
     for mode in get_args(ReplyMode):
         if email_id := request.GET.get(mode, ""):
-            return composing.answer(mail, bodies.readable(mail.account.email(email_id)), mode)
+            return composing.answer(mail, bodies.readable(mail.account.email(email_id), mail.account), mode)
     return composing.new(mail, request.GET.get("to", ""), request.GET.get("subject", ""))
 
 

@@ -43,7 +43,7 @@ def body(request: HttpRequest, mail: Mail, email_id: str) -> HttpResponseBase:
     """The HTML body of a message for its sandboxed frame (docs/decisions/0004)."""
     images = request.GET.get("images") == "1"
     try:
-        email = bodies.readable(mail.ask(MailAccount.email, email_id))
+        email = bodies.readable(mail.ask(MailAccount.email, email_id), mail.account)
     except JmapError as error:
         if not error.temporary:
             raise
