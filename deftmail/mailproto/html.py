@@ -8,6 +8,7 @@ still serves it in a sandboxed frame with a policy of its own: this is one wall 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import unescape
 from urllib.parse import quote, unquote
 
 import nh3
@@ -34,6 +35,14 @@ _PLACE_LINK = re.compile(r'(<(?:a|area)(?: [a-z]++="[^"]*+")*? href="#[^"]*+"(?:
 
 _FRAME_ONLY = frozenset({"class", "id", "name", "usemap"})  # in a page of ours they could meet our own names
 _PLAIN_TAGS = TAGS - {"map", "area", "details", "summary"}
+# What stands between the words of a page. Each alternative ends where the text does: none is tried in vain.
+_MARKUP = re.compile(
+    r"<!--(?:-?>|.*?(?:-->|\Z))|<(script|style|title)[\s/>].*?(?:</\1[^>]*+(?:>|\Z)|\Z)|(?P<tag><[a-z/!?][^>]*+(?:>|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
+_PICTURE = re.compile(r"<(?:img|textarea)[\s/>]|\sbackground\s*=", re.IGNORECASE)  # or a text whose tags are words
+_BLANK = re.compile(r"[\s\u00ad\u034f\u200b-\u200f\u2060\ufeff]*\Z")
+
 _GONE = {"script", "style", "title", "svg", "math", "template", "object", "noembed", "noframes", "iframe", "xmp"}
 
 
@@ -74,6 +83,24 @@ def sanitize_html(
     sheet = "" if for_quoting else css.filter_stylesheet("\n".join(normal.styles))
     style = f"<style>{sheet}</style>" if sheet else ""
     return SanitizedHtml(style + body, chooser.blocked, frozenset(chooser.cids), normal.truncated)
+
+
+def is_blank(html: str) -> bool:
+    """Say whether a body has neither words nor pictures; costs little where it has some."""
+    position = 0
+    for markup in _MARKUP.finditer(html):
+        if not is_blank_text(unescape(html[position : markup.start()])):
+            return False
+        tag = markup["tag"] or ""
+        if tag.count('"') % 2 or tag.count("'") % 2:  # it goes on behind a ">" in quotes; not read further
+            return False
+        position = markup.end()
+    return is_blank_text(unescape(html[position:])) and not _PICTURE.search(html)
+
+
+def is_blank_text(text: str) -> bool:
+    """Say whether nothing of a text can be seen."""
+    return _BLANK.match(text) is not None
 
 
 def sanitize_outgoing(html: str, *, cid_of_url: Callable[[str], str | None] | None = None) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from deftmail.jmap import Address, Conversation, Email, Folder, Folders, Part
 from deftmail.mailproto.filenames import clean_filename, default_filename
+from deftmail.mailproto.html import is_blank, is_blank_text
 from deftmail.mailproto.replies import base_subject
 from deftmail.mailproto.text import text_to_html
 from deftmail.webmail import answering, bodies, listing, previews
@@ -61,7 +62,8 @@ class Message:
     sender: Address | None
     open: bool
     body_url: str
-    text_html: str
+    has_html: bool  # there is an HTML body to show in its frame
+    text_html: str  # "" when there is none to show either
     files: list[File]
     to_line: str
     is_mine: bool
@@ -75,11 +77,6 @@ class Message:
     def preview(self) -> str:
         """The first words, where it is folded."""
         return previews.of(self.email)
-
-    @property
-    def has_html(self) -> bool:
-        """Whether there is an HTML body to show in its frame."""
-        return self.email.html is not None
 
 
 @dataclass(frozen=True)
@@ -163,6 +160,9 @@ def place_of(emails: list[Email], key: str, folders: Folders | None) -> Place:
 def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
     """One message for the template."""
     email = bodies.readable(email)
+    # A blank one is not worth a frame, and there may be words in its plain alternative.
+    html = email.html is not None and not is_blank(email.html)
+    text = "" if html or is_blank_text(email.text) else text_to_html(email.text, fold=_("Quoted text"))
     sender = email.from_[0] if email.from_ else None
     mine = sender is not None and sender.email.lower() in mail.own
     body_url = reverse("webmail:body", args=[email.id]) + ("?images=1" if images else "")
@@ -171,7 +171,8 @@ def message(mail: Mail, email: Email, *, opened: bool, images: bool) -> Message:
         sender=sender,
         open=opened,
         body_url=body_url,
-        text_html=trusted(text_to_html(email.text, fold=_("Quoted text"))) if email.html is None else "",
+        has_html=html,
+        text_html=trusted(text),
         files=[file_of(part) for part in email.attachments],
         to_line=_names([*email.to, *email.cc, *email.bcc], mail.own),
         is_mine=mine,

@@ -1,8 +1,10 @@
 """Mail bodies: what must survive of honest mail, pictures, quoting, sending, folding."""
 
+import time
+
 import pytest
 
-from deftmail.mailproto.html import BLOCKED_IMAGE, sanitize_html, sanitize_outgoing
+from deftmail.mailproto.html import BLOCKED_IMAGE, is_blank, sanitize_html, sanitize_outgoing
 from deftmail.mailproto.tests.htmlreader import Reader, cid_url, shown
 
 
@@ -92,6 +94,38 @@ def test_a_link_to_a_place_in_the_message_opens_no_tab(html: str, leaves: bool) 
 def test_a_place_in_the_message_keeps_its_name() -> None:
     assert shown('<h2 id="toc">x</h2>').html == '<h2 id="toc">x</h2>'
     assert 'name="toc"' in shown('<a name="toc"></a>').html
+
+
+@pytest.mark.parametrize(
+    ("html", "blank"),
+    [
+        ("", True),
+        ("<html><head><title>News</title><style>p{x}</style></head><body><div><br>&nbsp;</div>\n</body></html>", True),
+        ("<p>&#8203;&zwnj;\u00ad</p><!-- <p>x</p> --><!-- ", True),
+        ("<script>x</script><style>x", True),
+        ("<!--[if !mso]><!--><p> </p><!--<![endif]-->", True),
+        ("<!--><p>x</p><!-- -->", False),
+        ("<a title='><!--'>x</a> -->", False),
+        ("<textarea><p></textarea>", False),
+        ("<p>.</p>", False),
+        ("<p></p>x", False),
+        ("1 < 2", False),
+        ("<styled>x</styled>", False),
+        ("<style>p{}</style ><p>x", False),
+        ("<IMG\nsrc=x>", False),
+        ("<table><td background='http://t.test/x'></table>", False),
+        ("<img/src=x>", False),
+    ],
+)
+def test_a_body_is_blank_without_words_and_pictures(html: str, blank: bool) -> None:
+    assert is_blank(html) is blank
+
+
+@pytest.mark.parametrize("piece", ["<", "<!--", "<style>", "<a", "</style", "&", " "])
+def test_blank_is_told_fast(piece: str) -> None:
+    started = time.perf_counter()
+    is_blank(piece * (500_000 // len(piece)))
+    assert time.perf_counter() - started < 2
 
 
 def test_a_quoted_body_enters_the_composer_without_names_and_goes_out_whole() -> None:

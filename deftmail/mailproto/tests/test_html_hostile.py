@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftmail.mailproto.html import sanitize_html, sanitize_outgoing
+from deftmail.mailproto.html import is_blank, sanitize_html, sanitize_outgoing
 from deftmail.mailproto.htmltree import MAX_DEPTH, TAGS
 from deftmail.mailproto.tests.htmlreader import Reader, assert_harmless, cid_url, shown
 
@@ -144,3 +144,11 @@ def test_a_megabyte_of_malice_costs_little(html: str) -> None:
     assert time.process_time() - started < 8
     assert len(result.html) < 12 * MEGABYTE
     assert Reader(result.html[: MEGABYTE // 20]).deepest <= 3 * MAX_DEPTH / 2  # nh3 adds <tbody>
+
+
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_nothing_that_is_seen_is_called_blank(html: str) -> None:
+    if is_blank(html):
+        reader = Reader(shown(html, for_quoting=True).html)
+        assert not reader.words.strip()
+        assert "img" not in {tag for tag, _ in reader.found}

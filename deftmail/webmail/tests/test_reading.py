@@ -119,3 +119,29 @@ def test_remote_images_are_offered_where_there_can_be_any(desk: Desk) -> None:
     desk.fake.add_email(thread="T2", from_=[MEI])
     assert "Show remote images" in opened(desk, "T1")
     assert "Show remote images" not in opened(desk, "T2")
+
+
+PDF = {"partId": "2", "blobId": "G2", "type": "application/pdf", "name": "bill.pdf", "size": 1}
+
+
+@pytest.mark.parametrize("body", [None, "", "\n\n \n", "<html><body><div><br>&nbsp;</div></body></html>"])
+def test_a_message_without_text_says_so_above_its_files(desk: Desk, body: str | None) -> None:
+    kind = "text/html" if (body or "").startswith("<") else "text/plain"
+    parts = [] if body is None else [{"partId": "1", "type": kind}]
+    values = {"1": {"value": body or ""}}
+    desk.fake.add_email(thread="T1", from_=[MEI], textBody=parts, htmlBody=parts, bodyValues=values, attachments=[PDF])
+    page = opened(desk, "T1")
+    assert page.index("This message has no text.") < page.index("bill.pdf")
+    assert "<iframe" not in page
+    assert "Show remote images" not in page
+
+
+def test_a_picture_alone_is_shown_and_blank_html_gives_way_to_its_plain_text(desk: Desk) -> None:
+    assert shown(desk, html_email('<img src="https://x.example/a.png">')).has_html
+    both = email(
+        textBody=[{"partId": "1", "type": "text/plain"}],
+        htmlBody=[{"partId": "2", "type": "text/html"}],
+        bodyValues={"1": {"value": "Words"}, "2": {"value": "<p>&nbsp;</p>"}},
+    )
+    assert not shown(desk, both).has_html
+    assert "Words" in shown(desk, both).text_html
