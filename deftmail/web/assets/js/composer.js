@@ -4,7 +4,13 @@ import Squire from 'squire-rte'
 
 const CLEAN = {
   ALLOW_UNKNOWN_PROTOCOLS: false,
-  ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|cid):|^\/(?!\/)/i,
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|cid):|^\/(?![/\\])/i,
+  // That is asked of every attribute's value, but not of these: they say how mail looks and hold no address.
+  ADD_URI_SAFE_ATTR: [
+    ...'abbr align bgcolor border cellpadding cellspacing clear color colspan data-dm-style datetime dir face'.split(' '),
+    ...'headers height hspace lang noshade nowrap open reversed rowspan scope size span start type'.split(' '),
+    ...'valign vspace width'.split(' '),
+  ],
   FORBID_TAGS: ['style', 'form', 'input', 'button', 'textarea', 'select', 'iframe', 'object', 'embed', 'audio', 'video', 'svg', 'math'],
   FORBID_ATTR: ['class', 'id', 'name', 'srcset', 'background', 'autofocus', 'contenteditable', 'popover', 'popovertarget', 'slot'],
   ALLOW_DATA_ATTR: false,
@@ -23,9 +29,43 @@ function holdBack(fragment) {
   }
 }
 
+// What Squire unwraps, or writes a style in markup for, comes to it as what it leaves alone, with the same look.
+const SIZES = ['x-small', 'small', 'medium', 'large', 'x-large', 'xx-large', 'xxx-large']
+const INSTEAD = {
+  STRONG: ['b'],
+  EM: ['i'],
+  INS: ['u'],
+  STRIKE: ['s'],
+  MAIN: ['div'],
+  NAV: ['div'],
+  CENTER: ['div', (to) => to.setAttribute('align', 'center')],
+  TT: ['span', ({ style }) => (style.fontFamily = 'monospace')],
+  BIG: ['span', ({ style }) => (style.fontSize = 'larger')],
+  MARK: ['span', ({ style }) => Object.assign(style, { backgroundColor: 'yellow', color: 'black' })],
+  FONT: [
+    'span',
+    (to, { color, face, size }) => {
+      const { style } = to
+      for (const name of ['color', 'face', 'size']) to.removeAttribute(name)
+      style.color = color
+      style.color ||= `#${color}`
+      style.fontFamily = face
+      const step = /^[+-]/.test(size) ? 3 + Number(size) : Number(size)
+      if (step) style.fontSize = SIZES[Math.min(Math.max(Math.trunc(step), 1), 7) - 1]
+    },
+  ],
+}
+function replaceBy(element, [name, dress]) {
+  const to = document.createElement(name)
+  for (const each of element.attributes) to.setAttribute(each.name, each.value)
+  dress?.(to, element)
+  to.append(...element.childNodes)
+  element.replaceWith(to)
+}
+
 // A style attribute in markup is refused by the page's policy, one set by script is not. The server therefore writes
-// data-dm-style; what is pasted has style. What could cover the page is dropped.
-const DANGEROUS = /position|z-index|url\(|expression|@import|animation/i
+// data-dm-style; what is pasted has style. What could cover the page or load something is dropped.
+const DANGEROUS = /^(?:position|z-index|animation|--)|url\(|image-set|expression/i
 function importStyled(fragment) {
   const styles = []
   for (const element of fragment.querySelectorAll('[style], [data-dm-style]')) {
@@ -35,10 +75,15 @@ function importStyled(fragment) {
     element.setAttribute('data-had-style', styles.length - 1)
   }
   const copy = document.importNode(fragment, true)
+  const strange = copy.querySelectorAll(Object.keys(INSTEAD).join())
+  for (const element of strange) replaceBy(element, INSTEAD[element.nodeName])
   for (const element of copy.querySelectorAll('[data-had-style]')) {
-    const style = styles[element.dataset.hadStyle]
+    const { style } = element
+    style.cssText += `;${styles[element.dataset.hadStyle]}`
     element.removeAttribute('data-had-style')
-    if (!DANGEROUS.test(style)) element.style.cssText = style
+    for (const name of [...style]) {
+      if (DANGEROUS.test(name) || DANGEROUS.test(style.getPropertyValue(name))) style.removeProperty(name)
+    }
   }
   return copy
 }
@@ -59,6 +104,20 @@ export function createEditor(root, { onChange = () => {}, onFiles = () => {}, bl
   root.setAttribute('role', 'textbox')
   root.setAttribute('aria-multiline', 'true')
   if (label) root.setAttribute('aria-label', label)
+  // What Undo puts back is as styled as it was; Squire would put it in as markup.
+  squire._getRawHTML = () => {
+    const holder = root.cloneNode(true)
+    for (const element of holder.querySelectorAll('[style]')) {
+      element.setAttribute('data-dm-style', element.getAttribute('style'))
+      element.removeAttribute('style')
+    }
+    return holder.innerHTML
+  }
+  squire._setRawHTML = (html) => {
+    root.replaceChildren(...importStyled(new DOMParser().parseFromString(html, 'text/html').body).childNodes)
+    squire._ignoreChange = true
+    return squire
+  }
   squire.addEventListener('input', () => onChange(editor))
   squire.addEventListener('pasteImage', (event) => onFiles([...(event.detail?.clipboardData?.files ?? [])]))
   // Squire does not clean what is dropped: take the drop over, and put it in as if it were pasted.
