@@ -9,17 +9,37 @@ const rows = () => [...document.querySelectorAll('.thread')]
 const linkOf = (row) => row?.querySelector('.row-link')
 const openRow = () => document.querySelector('.thread[aria-current]')
 
+// Mail that is wider than its frame is made smaller until it fits. Below half its size nobody could read it: it scrolls.
+function shrink({ documentElement: root }) {
+  root.style.zoom = ''
+  let widest = root.scrollWidth
+  // What is cut off by something around it, or sticks out where a page cannot scroll to, counts too.
+  for (const each of root.querySelectorAll('table, img')) {
+    const { left, right } = each.getBoundingClientRect()
+    if (right > 0) widest = Math.max(widest, right - Math.min(left, 0))
+  }
+  if (widest <= root.clientWidth + 1) return 1
+  const scale = Math.max(Math.floor((root.clientWidth / widest) * 1000) / 1000, 0.5)
+  root.style.zoom = scale
+  return scale
+}
+
 // ——— Message bodies: a frame as high as what is in it. Its page has no scripts; we only measure.
 register('.message-frame', (frame) => {
   const fit = () => {
     const page = frame.contentDocument
     if (!page?.body || page.body.dataset.blocked === undefined) return
-    const height = () => {
-      const wanted = Math.min(Math.max(page.body.scrollHeight, page.body.offsetHeight, 24), 30000) + frame.offsetHeight - frame.clientHeight
-      if (frame.offsetParent && Math.abs(frame.offsetHeight - wanted) > 1) frame.style.height = `${wanted}px`
+    const root = page.documentElement
+    const resize = () => {
+      if (!frame.offsetParent) return
+      const scale = shrink(page)
+      const content = Math.ceil(Math.max(page.body.scrollHeight, page.body.offsetHeight, 24) * scale)
+      // Its own padding, and the bar of what scrolls sideways, come on top.
+      const wanted = Math.min(content, 30000) + frame.offsetHeight - root.clientHeight
+      if (Math.abs(frame.offsetHeight - wanted) > 1) frame.style.height = `${wanted}px`
     }
-    height()
-    const watch = new ResizeObserver(height)
+    resize()
+    const watch = new ResizeObserver(resize)
     watch.observe(page.body)
     watch.observe(frame)
     const note = frame.closest('.message-body')?.querySelector('[data-images-note]')

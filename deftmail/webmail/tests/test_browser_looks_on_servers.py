@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -27,6 +28,88 @@ style="border: 3px solid blue">
 <strong style="letter-spacing: 3px">wide</strong> <big>big</big>
 <img src="https://x.example/p.png" width="40" height="30">
 <a href="https://x.example/" style="color: purple">link</a></td></tr></table></center>"""
+
+
+MEASURED = """(frame) => {
+  const { documentElement: root, body } = frame.contentDocument
+  const right = (each) => each.getBoundingClientRect().right
+  return {
+    spare: frame.contentWindow.innerHeight - body.getBoundingClientRect().height,
+    cut: Math.max(...[...body.querySelectorAll('*')].map(right)) - root.clientWidth,
+    zoom: Number(root.style.zoom || 1),
+    sideways: root.scrollWidth - root.clientWidth,
+  }
+}"""
+HERO = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
+
+def newsletter(width: int, around: str = "<div>") -> str:
+    """Mail of a fixed width: a picture, a button, a column at the right."""
+    return f"""{around}<table width="{width}" style="width: {width}px; min-width: {width}px" cellspacing="0"><tr>
+<td colspan="2"><img src="{HERO}" width="{width}" height="80" style="max-width: none"></td></tr><tr>
+<td width="{width - 200}" height="700">Left</td><td width="200" align="right"><a href="https://x.example/">Buy</a></td>
+</tr></table></div>"""
+
+
+def shown(tab: Tab) -> dict[str, float]:
+    """Open the only message and measure its frame when it has come to rest."""
+    tab.page.goto("/mail/f/inbox")
+    tab.page.locator(".thread .row-link").click()
+    return measured(tab)
+
+
+def measured(tab: Tab) -> dict[str, float]:
+    frame = tab.page.locator(".message-frame").last
+    expect(frame).to_be_visible()
+    tab.page.frame_locator(".message-frame").last.locator("body[data-blocked]").wait_for()
+    tab.page.wait_for_timeout(400)
+    return dict(frame.evaluate(MEASURED))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_end_of_a_message_is_seen(chromium: Browser, site: str, anna: Box, theme: Any) -> None:
+    anna.put(letter("Offer", html="<p>one</p>" * 30 + "<blockquote type=cite><p>last</p></blockquote>"))
+    tab = Tab(chromium, site, anna, color_scheme=theme)
+    found = shown(tab)
+    assert -1 <= found["spare"] <= 2, found
+    tab.context.close()
+    assert tab.said == []
+
+
+@pytest.mark.parametrize(("width", "narrower"), [(390, 360), (1280, 1100)])
+@pytest.mark.parametrize("around", ["<div>", '<div style="overflow: hidden">', '<div dir="rtl">'])
+def test_mail_of_a_fixed_width_is_made_to_fit(
+    chromium: Browser, site: str, anna: Box, width: int, narrower: int, around: str
+) -> None:
+    anna.put(letter("Offer", html=newsletter(600, around)))
+    tab = Tab(chromium, site, anna, viewport={"width": width, "height": 844})
+    found = shown(tab)
+    assert found["cut"] <= 1, found
+    assert found["sideways"] == 0, found
+    assert 0.5 < found["zoom"] < 1, found
+    assert -1 <= found["spare"] <= 2, found
+    tab.page.set_viewport_size({"width": 1700, "height": 844})
+    found = measured(tab)
+    assert found["zoom"] == 1, found
+    assert -1 <= found["spare"] <= 2, found
+    tab.page.set_viewport_size({"width": narrower, "height": 844})
+    found = measured(tab)
+    assert found["cut"] <= 1, found
+    assert -1 <= found["spare"] <= 2, found
+    tab.context.close()
+    assert tab.said == []
+
+
+def test_mail_that_would_be_too_small_to_read_scrolls_sideways(chromium: Browser, site: str, anna: Box) -> None:
+    anna.put(letter("Offer", html=newsletter(2000)))
+    tab = Tab(chromium, site, anna, viewport={"width": 390, "height": 844})
+    found = shown(tab)
+    assert found["zoom"] == 0.5, found
+    assert found["sideways"] > 500, found
+    assert found["spare"] >= -1, found
+    assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tab.context.close()
+    assert tab.said == []
 
 
 def html_of(raw: bytes) -> str:
