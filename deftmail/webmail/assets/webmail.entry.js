@@ -79,10 +79,35 @@ register('[data-reading-scroll]', (scroll) => {
 on('click', '.thread [data-open]', (event, link) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return
   const row = link.closest('.thread')
+  opening = { row, unread: 'unread' in row.dataset }
   choose(row)
   row.removeAttribute('data-unread')
   if (narrow.matches) pane('reading')
 })
+let opening = null // the row that was clicked last, and whether it was unread
+
+// Where no conversation came, none is open: one that stayed there would be taken, and answered, for the one clicked.
+function emptied(ctx) {
+  const form = document.getElementById('list-form')
+  const nothing = document.getElementById('nothing-open')
+  if (ctx?.target?.id !== 'reading' || !form || !nothing) return
+  const gone = ctx.response?.status === 404
+  const shown = document.querySelector('#reading-acts [name=thread]')?.value
+  if (!gone && shown && shown === openRow()?.dataset.thread) return // only asked for anew
+  const clicked = ctx.sourceElement?.closest?.('.thread')
+  if (clicked && clicked === opening?.row && opening.unread) clicked.dataset.unread = ''
+  ctx.push = 'false'
+  history[clicked && shown ? 'pushState' : 'replaceState']({ htmx: true }, '', form.dataset.listUrl)
+  document.getElementById('reading').replaceChildren(nothing.content.cloneNode(true))
+  choose(null)
+  if (narrow.matches) {
+    pane('list')
+    linkOf(clicked)?.focus()
+  }
+  if (gone) refresh()
+}
+document.addEventListener('htmx:after:request', ({ detail: { ctx } }) => ctx.response.status >= 400 && emptied(ctx))
+document.addEventListener('htmx:error', ({ detail: { ctx } }) => emptied(ctx))
 
 // What can be done with the row under the pointer: made when it is there, fifty times less to send.
 const fine = matchMedia('(hover: hover) and (pointer: fine)')

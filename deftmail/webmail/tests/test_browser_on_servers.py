@@ -149,6 +149,59 @@ def test_everything_is_done_by_keys_and_the_focus_stays(tab: Tab, anna: Box) -> 
     tab.page.wait_for_url("**/mail/f/inbox")
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_message_deleted_elsewhere_leaves_no_other_in_its_place(
+    chromium: Browser, site: str, anna: Box, width: int
+) -> None:
+    anna.put(letter("Gone"))
+    anna.put(letter("Here"))
+    tab = Tab(chromium, site, anna, viewport={"width": width, "height": 844})
+    page = tab.page
+    page.goto("/mail/f/inbox")
+    rows(tab).filter(has_text="Here").locator(".row-link").click()
+    expect(page.locator(".conversation > h2")).to_have_text("Here")
+    if width == 390:
+        page.locator("[data-back]").click()
+    with anna.imap() as box:
+        box.select("INBOX")
+        box.store(box.search(None, "SUBJECT Gone")[1][0].decode(), "+FLAGS", "\\Deleted")
+        box.expunge()
+    rows(tab).filter(has_text="Gone").locator(".row-link").click()
+    expect(page.locator(".toast")).to_contain_text("There is nothing here")
+    expect(page.locator("#reading [data-nothing-open]")).to_have_count(1)
+    expect(page.locator("#reading .conversation")).to_have_count(0)
+    expect(rows(tab)).to_have_count(1)
+    expect(page.locator(".thread[aria-current]")).to_have_count(0)
+    expect(page.locator("#list-pane")).to_be_visible()
+    assert page.url.endswith("/mail/f/inbox")
+    until(lambda: focused(tab) == "Here", page)
+    page.keyboard.press("o")
+    expect(page.locator(".conversation > h2")).to_have_text("Here")
+    page.go_back()
+    expect(rows(tab)).to_have_count(1)
+    tab.context.close()
+    assert all("404" in said for said in tab.said)
+
+
+@pytest.mark.parametrize("away", ["refused", "offline"])
+def test_a_message_that_does_not_come_leaves_no_other_in_its_place(tab: Tab, anna: Box, away: str) -> None:
+    for subject in ("One", "Two"):
+        anna.put(letter(subject))
+    tab.page.goto("/mail/f/inbox")
+    rows(tab).nth(0).locator(".row-link").click()
+    expect(tab.page.locator(".conversation > h2")).to_have_text("Two")
+    tab.page.route("**/t/*", lambda route: route.abort() if away == "offline" else route.fulfill(status=503))
+    rows(tab).nth(1).locator(".row-link").click()
+    expect(tab.page.locator(".toast")).to_have_count(1)
+    expect(tab.page.locator("#reading")).to_contain_text("Nothing is open")
+    expect(rows(tab).nth(1)).to_have_attribute("data-unread", "")
+    expect(tab.page.locator(".thread[aria-current]")).to_have_count(0)
+    tab.page.unroute("**/t/*")
+    rows(tab).nth(1).locator(".row-link").click()
+    expect(tab.page.locator(".conversation > h2")).to_have_text("One")
+    tab.said.clear()  # Chromium reports what did not come
+
+
 def test_a_search_by_the_field_shows_what_matched(tab: Tab, anna: Box) -> None:
     anna.put(letter("Timber", "The oak boards come on Monday.\n"))
     anna.put(letter("Lunch", "Soup.\n"))
