@@ -1,5 +1,5 @@
 // The composer: editor, autosave that never touches what is typed, attachments with progress.
-import { announce, cookie, on, register, tidyToasts, toast } from '@deftmail/ui'
+import { announce, cookie, on, register, say, tidyToasts, toast } from '@deftmail/ui'
 import { narrow, opened, stepBack, tell, tellThere } from './leaving.js'
 
 const PAUSE = 2500 // ms after the last edit until a draft is saved
@@ -211,6 +211,7 @@ function start(root) {
   form.addEventListener('htmx:finally:request', ({ detail: { ctx } }) => {
     if (!root.isConnected || ctx.hx?.redirect) return
     leaving = false
+    if (ctx.response?.status === 401) dirty = true // what was to be sent is asked for again, with the way to sign in
     save()
   })
   root.addEventListener('keydown', (event) => {
@@ -314,7 +315,7 @@ function start(root) {
     request.upload.addEventListener('progress', (event) => event.lengthComputable && (bar.value = event.loaded / event.total))
     const failed = () => {
       item.remove()
-      complain(request.status === 413 ? root.dataset.sayTooLarge : root.dataset.sayUploadFailed)
+      complain({ 401: say('signedOut'), 413: root.dataset.sayTooLarge }[request.status] ?? root.dataset.sayUploadFailed)
     }
     request.addEventListener('error', failed)
     request.addEventListener('load', () => {

@@ -63,6 +63,47 @@ def test_who_is_signed_out_while_writing_is_led_away_by_no_click(tab: Tab, anna:
     tab.said.clear()  # Chromium reports the answers 401
 
 
+def test_who_lost_all_cookies_while_writing_signs_in_elsewhere_and_goes_on(
+    tab: Tab, anna: Box, office: Office, site: str, tmp_path: Path
+) -> None:
+    anna.put(letter("Hello"))
+    office.bert.clear()
+    tab.page.goto("/mail/f/inbox")
+    composer = write(tab, "Precious", subject="Not lost", to=office.bert.address)
+    state = composer.locator("[data-save-state]")
+    expect(state).to_have_text("Draft saved")
+    tab.context.clear_cookies()
+    composer.locator("[data-send]").click()
+    expect(tab.page.locator("#toasts")).to_contain_text("You are signed out")
+    expect(state.get_by_role("link", name="Sign in in another tab")).to_be_visible()
+    tab.page.keyboard.type("er")
+    expect(composer.locator("[data-editor]")).to_contain_text("Precious")
+    file = tmp_path / "plan.txt"
+    file.write_text("the plan")
+    composer.locator("[data-attach]").set_input_files(file)
+    expect(tab.page.locator(".toast").filter(has_text="You are signed out")).to_have_count(2)
+    tab.context.add_cookies([{"name": "dm_session", "value": anna.session, "url": site}])
+    other = tab.context.new_page()
+    other.goto("/mail/f/inbox")
+    other.close()
+    tab.page.evaluate("dispatchEvent(new Event('focus'))")  # back from the other tab
+    expect(state).to_have_text("Draft saved")
+    composer.locator("[data-attach]").set_input_files(file)
+    expect(composer.locator(".file [name=attached]")).to_have_count(1)
+    composer.locator("[data-send]").click()
+    expect(composer).to_have_count(0)
+    expect(tab.page.locator("#toasts")).to_contain_text("Message sent")
+    assert anna.subjects("Sent") == ["Not lost"]
+    assert anna.subjects("Drafts") == []
+    # The rest of the page goes on too.
+    tab.page.locator(".thread input[name=ids]").check()
+    tab.page.locator("[data-bulk] [data-act=archive]").click()
+    expect(tab.page.locator(".thread")).to_have_count(0)
+    assert anna.subjects("Archive") == ["Hello"]
+    assert tab.loads == 1
+    tab.said.clear()  # Chromium reports the answers 401
+
+
 def test_what_can_never_be_saved_so_is_said_once_and_holds_the_page(tab: Tab, anna: Box) -> None:
     tab.page.goto("/mail/f/inbox")
     composer = write(tab, "Precious", subject="Too many")

@@ -1,5 +1,5 @@
 // htmx: new pieces are enhanced, focus is kept, a long request shows.
-import { enhance } from './ui.js'
+import { cookie, enhance } from './ui.js'
 
 let focused = null // what had the focus before a swap, by id or by data-focus-key
 
@@ -18,6 +18,15 @@ document.addEventListener('htmx:after:swap', () => {
     target?.focus({ preventScroll: true })
   }
   focused = null
+})
+
+// Who signed in again in another tab has a new token, and this page the old one in its forms.
+document.addEventListener('htmx:config:request', ({ detail: { ctx } }) => {
+  const { headers, body } = ctx.request
+  const token = cookie('dm_csrf')
+  if (!token) return
+  if ('X-CSRFToken' in headers) headers['X-CSRFToken'] = token
+  if (body.has('csrfmiddlewaretoken')) body.set('csrfmiddlewaretoken', token)
 })
 
 let running = 0
