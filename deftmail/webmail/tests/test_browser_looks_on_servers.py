@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ style="border: 3px solid blue">
 <tr><td valign="top" style="color: green; padding: 9px; background-position: 0 0"><font color="red" size="5">cell</font>
 <strong style="letter-spacing: 3px">wide</strong> <big>big</big>
 <img src="https://x.example/p.png" width="40" height="30">
-<a href="https://x.example/" style="color: purple">link</a></td></tr></table></center>"""
+<a href="https://x.example/" style="color: purple">link</a></td></tr>
+<tr><td height="8"></td></tr><tr><td><img src="https://x.example/q.png" style="display: block"></td></tr></table>
+<a href="https://x.example/buy"><table><tr><td>Buy</td></tr></table></a><b><p>Bold <i>words</i></p></b></center>"""
 
 
 MEASURED = """(frame) => {
@@ -128,11 +131,11 @@ def test_an_answer_keeps_the_look_of_what_it_quotes(tab: Tab, anna: Box, office:
     tab.page.keyboard.press(key)
     composer = tab.page.locator(".composer")
     editor = composer.locator("[data-editor]")
-    cell = editor.locator("td")
+    cell = editor.locator("td").first
     expect(cell).to_have_css("color", "rgb(0, 128, 0)")
     expect(cell).to_have_css("padding-left", "9px")
-    expect(editor.locator("table")).to_have_css("border-top-color", "rgb(0, 0, 255)")
-    expect(editor.locator("table")).to_have_css("background-color", "rgb(255, 0, 0)")
+    expect(editor.locator("table").first).to_have_css("border-top-color", "rgb(0, 0, 255)")
+    expect(editor.locator("table").first).to_have_css("background-color", "rgb(255, 0, 0)")
     expect(editor.get_by_text("cell", exact=True)).to_have_css("color", "rgb(255, 0, 0)")
     # Undo puts in what was there, with its look.
     editor.click(position={"x": 20, "y": 14})
@@ -153,6 +156,10 @@ def test_an_answer_keeps_the_look_of_what_it_quotes(tab: Tab, anna: Box, office:
     more = 'font-size: larger|color: purple|src="https://x.example/p.png"'
     for kept in [*attributes.split(), *styles.split("|"), *more.split("|")]:
         assert kept in sent, sent
+    assert re.search(r'<td height="8">\s*</td>', sent), sent
+    assert re.search(r'src="https://x.example/q.png"[^>]*>\s*</td>', sent), sent
+    assert re.search(r'<a href="https://x.example/buy"[^>]*>Buy</a></td>', sent), sent
+    assert "<b>Bold <i>words</i></b></p>" in sent, sent
 
 
 @pytest.mark.parametrize(("html", "paper"), [("<p style='color: #222'>x</p>", True), ("<p><b>x</b></p>", False)])

@@ -7,8 +7,8 @@ const CLEAN = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|cid):|^\/(?![/\\])/i,
   // That is asked of every attribute's value, but not of these: they say how mail looks and hold no address.
   ADD_URI_SAFE_ATTR: [
-    ...'abbr align bgcolor border cellpadding cellspacing clear color colspan data-dm-style datetime dir face'.split(' '),
-    ...'headers height hspace lang noshade nowrap open reversed rowspan scope size span start type'.split(' '),
+    ...'abbr align bgcolor border cellpadding cellspacing clear color colspan data-dm-style datetime dir'.split(' '),
+    ...'face headers height hspace lang noshade nowrap open reversed rowspan scope size span start type'.split(' '),
     ...'valign vspace width'.split(' '),
   ],
   FORBID_TAGS: ['style', 'form', 'input', 'button', 'textarea', 'select', 'iframe', 'object', 'embed', 'audio', 'video', 'svg', 'math'],
@@ -63,6 +63,26 @@ function replaceBy(element, [name, dress]) {
   element.replaceWith(to)
 }
 
+// An inline element around blocks is unwrapped too, a link's address and all: it goes into each of them instead.
+const INLINE = 'a, abbr, b, bdi, bdo, cite, code, del, dfn, i, kbd, q, s, samp, small, sub, sup, time, u, var'
+const BLOCKS = [
+  'address, article, aside, blockquote, dd, div, dl, dt, figcaption, figure, footer, h1, h2, h3, h4, h5, h6',
+  'header, li, ol, p, pre, section, table, ul',
+].join()
+const PARTS = 'caption, tbody, td, tfoot, th, thead, tr'
+function pushInto(element, inline) {
+  let run = null
+  for (const child of [...element.childNodes]) {
+    if (child.matches?.(`${BLOCKS}, ${PARTS}`) || child.querySelector?.(BLOCKS)) {
+      run = null
+      pushInto(child, inline)
+    } else if (run || child.textContent.trim() || child.matches?.('img') || child.querySelector?.('img')) {
+      if (!run) child.before((run = inline.cloneNode()))
+      run.append(child)
+    }
+  }
+}
+
 // A style attribute in markup is refused by the page's policy, one set by script is not. The server therefore writes
 // data-dm-style; what is pasted has style. What could cover the page or load something is dropped.
 const DANGEROUS = /^(?:position|z-index|animation|--)|url\(|image-set|expression/i
@@ -77,6 +97,11 @@ function importStyled(fragment) {
   const copy = document.importNode(fragment, true)
   const strange = copy.querySelectorAll(Object.keys(INSTEAD).join())
   for (const element of strange) replaceBy(element, INSTEAD[element.nodeName])
+  for (const element of copy.querySelectorAll(INLINE)) {
+    if (!element.querySelector(BLOCKS)) continue
+    pushInto(element, element)
+    element.replaceWith(...element.childNodes)
+  }
   for (const element of copy.querySelectorAll('[data-had-style]')) {
     const { style } = element
     style.cssText += `;${styles[element.dataset.hadStyle]}`
@@ -143,6 +168,11 @@ export function createEditor(root, { onChange = () => {}, onFiles = () => {}, bl
       for (const image of holder.querySelectorAll('img[data-remote-src]')) {
         image.setAttribute('src', image.getAttribute('data-remote-src'))
         image.removeAttribute('data-remote-src')
+      }
+      // Squire ends what has no words with a line break: under a picture, and in a cell that keeps space, it shows.
+      for (const end of holder.querySelectorAll('br:last-child')) {
+        const { parentNode: block } = end
+        if (!/[^ \t\r\n]/.test(block.textContent) && (block.matches('td, th') || block.querySelector('img'))) end.remove()
       }
       return holder.innerHTML.replaceAll('\u200B', '')
     },
