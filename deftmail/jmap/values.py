@@ -24,13 +24,15 @@ def as_text(value: object) -> str:
 
 def as_line(value: object) -> str:
     """A name or a subject: words of a stranger that stand in a line of ours."""
-    return straight(as_text(value))
+    if not isinstance(value, str):
+        return ""
+    return value[:MAX_TEXT] if value.isascii() else _TURNING.sub("", value[:MAX_TEXT])
 
 
 def straight(text: str) -> str:
     """Without the marks that turn the reading direction of what stands beside them (UAX 9 §2.1-2.4): with one in his
     name a stranger turns his own address into another's. Words that run from right to left need none."""
-    return text if text.isascii() else _TURNING.sub("", text)
+    return _TURNING.sub("", text)
 
 
 def as_optional_text(value: object) -> str | None:

@@ -17,7 +17,7 @@ _FILLING = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206
 
 def looks_like_html(preview: str) -> bool:
     """Whether words that ought to be plain begin with a tag. Addresses in brackets (``<https://…>``) are none."""
-    return _LOOKS_LIKE_HTML.search(preview) is not None
+    return "<" in preview and _LOOKS_LIKE_HTML.search(preview) is not None
 
 
 def html_preview(html: str) -> str:

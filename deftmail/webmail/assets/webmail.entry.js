@@ -84,12 +84,12 @@ on('click', '.thread [data-open]', (event, link) => {
   row.removeAttribute('data-unread')
   if (narrow.matches) pane('reading')
 })
+const nothing = (document.getElementById('nothing-open')?.content ?? document).querySelector('[data-nothing-open]')?.cloneNode(true)
 let opening = null // the row that was clicked last, and whether it was unread
 
 // Where no conversation came, none is open: one that stayed there would be taken, and answered, for the one clicked.
 function emptied(ctx) {
   const form = document.getElementById('list-form')
-  const nothing = document.getElementById('nothing-open')
   if (ctx?.target?.id !== 'reading' || !form || !nothing) return
   const gone = ctx.response?.status === 404
   const shown = document.querySelector('#reading-acts [name=thread]')?.value
@@ -98,7 +98,7 @@ function emptied(ctx) {
   if (clicked && clicked === opening?.row && opening.unread) clicked.dataset.unread = ''
   ctx.push = 'false'
   history[clicked && shown ? 'pushState' : 'replaceState']({ htmx: true }, '', form.dataset.listUrl)
-  document.getElementById('reading').replaceChildren(nothing.content.cloneNode(true))
+  document.getElementById('reading').replaceChildren(nothing.cloneNode(true))
   choose(null)
   if (narrow.matches) {
     pane('list')
