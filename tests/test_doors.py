@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import redis
 
+from deftmail.engine.drivers.cyrus.queue import MailQueue
 from deftmail.engine.registry import engine
 from deftmail.jmap import Address, MailAccount, OutgoingMessage, SendRefused
 from deftmail.kit import ratelimit
@@ -96,19 +97,31 @@ class Shop:
             return False
 
 
-@pytest.fixture(scope="module")
-def shop(world: World) -> Shop:
-    domain = f"doors{secrets.token_hex(4)}.test"
+def opened(world: World, domain: str) -> Company:
+    """A new company with this domain active."""
     company = world.company("Doors", f"owner@{secrets.token_hex(4)}.example", PASSWORD)
     with company.api as api:
         made = api.post("/domains", json={"domain": domain}).json()
-        world.zone(domain)
         world.publish(domain, made["dns_records"])
         verify = f"/domains/{made['id']}/verify"
         until(lambda: api.post(verify).json().get("status") == "active", f"{domain} becomes active")
-        box = api.post("/mailboxes", json={"email": f"anna@{domain}", "password": PASSWORD}).json()
+    return company
+
+
+def mailbox(company: Company, address: str, **more: object) -> str:
+    """The id of a new mailbox that is ready."""
+    with company.api as api:
+        box = api.post("/mailboxes", json={"email": address, "password": PASSWORD, **more}).json()
         until(lambda: api.get(f"/mailboxes/{box['id']}").json()["provisioning"] == "ready", "the mailbox is ready")
-    return Shop(world, company, domain, f"anna@{domain}", box["id"])
+    return str(box["id"])
+
+
+@pytest.fixture(scope="module")
+def shop(world: World) -> Shop:
+    domain = f"doors{secrets.token_hex(4)}.test"
+    world.zone(domain)
+    company = opened(world, domain)
+    return Shop(world, company, domain, f"anna@{domain}", mailbox(company, f"anna@{domain}"))
 
 
 def test_all_is_open_and_the_sign_in_is_recorded(shop: Shop):
@@ -122,10 +135,8 @@ def test_all_is_open_and_the_sign_in_is_recorded(shop: Shop):
 
 @pytest.mark.parametrize("door", ["imap", "submission"])
 def test_an_address_that_guesses_at_many_mailboxes_is_shut_out_and_its_neighbour_is_not(shop: Shop, door: str):
-    with shop.company.api as api:
-        address = f"fresh{secrets.token_hex(4)}@{shop.domain}"
-        box = api.post("/mailboxes", json={"email": address, "password": PASSWORD}).json()
-        until(lambda: api.get(f"/mailboxes/{box['id']}").json()["provisioning"] == "ready", "the mailbox is ready")
+    address = f"fresh{secrets.token_hex(4)}@{shop.domain}"
+    mailbox(shop.company, address)
     host, _, port = shop.world.status[door].rpartition(":")
     guesser, neighbour = (f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(256)}.{last}" for last in (2, 3))
 
@@ -271,3 +282,30 @@ def test_mail_forged_in_the_name_of_a_domain_is_treated_as_that_domain_asks(shop
         assert code == 250
         until(lambda: shop.world.fetch(shop.mailbox, PASSWORD, subjects[forger], "Junk"), "the forgery is in Junk")
     assert shop.world.fetch(shop.mailbox, PASSWORD, subjects[forger]) is None
+
+
+@pytest.mark.parametrize("who", ["the same company", "another company"])
+def test_who_gets_an_address_next_never_gets_the_mail_that_still_waits_for_it(world: World, who: str):
+    domain = f"heir{secrets.token_hex(4)}.test"
+    world.zone(domain)
+    company, address = opened(world, domain), f"eve@{domain}"
+    first = mailbox(company, address, quota_mb=1)
+    subjects = [f"Secret {number} {secrets.token_hex(4)}" for number in range(2)]
+    with world.outside() as server:
+        text = ("x" * 70 + "\n") * 9000  # one fits, two do not
+        for to, subject in zip((address, f"eve+tag@{domain}"), subjects, strict=True):
+            server.send_message(letter("friend@outside.example", to, subject, text))
+    queue = MailQueue(world.env["DEFTMAIL_POSTFIX_CONFIG"])
+    until(lambda: world.fetch(address, PASSWORD, subjects[0]), "the first message arrived")
+    until(lambda: len(queue.holding(address)) == 1, "the second waits")
+
+    with company.api as api:
+        assert api.delete(f"/mailboxes/{first}").status_code == 204
+        if who == "another company":
+            assert api.delete(f"/domains/{api.get('/domains').json()['items'][0]['id']}").status_code == 204
+            company = opened(world, domain)
+    mailbox(company, address)
+    assert queue.holding(address) == []
+    with world.imap(address, PASSWORD) as client:
+        client.select()
+        assert client.search(None, "ALL")[1] == [b""]

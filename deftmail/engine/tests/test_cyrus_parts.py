@@ -7,17 +7,21 @@ import hashlib
 import hmac
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deftmail.engine.drivers.cyrus import queue
 from deftmail.engine.drivers.cyrus.admin import AdminSession, Note
 from deftmail.engine.drivers.cyrus.imapdata import parse, quote
+from deftmail.engine.drivers.cyrus.queue import MailQueue
 from deftmail.engine.drivers.cyrus.sieve import SPAM, Block, compose
 from deftmail.engine.drivers.cyrus.tokens import BACKDATE, RENEW_AFTER, TokenSource
 from deftmail.engine.errors import EngineAuthFailed, EngineBusy, EngineError, EngineRefused, EngineUnavailable
@@ -246,3 +250,51 @@ def test_quotas_are_read_in_bytes() -> None:
     }
     with server(unlimited) as session, session:
         assert session.quota("a@acme.test") == (15, None)
+
+
+# What waits in Postfix's queue
+
+
+def postfix(tmp_path: Path, *, holds: int, recipient: str = "Eve+news@acme.test") -> MailQueue:
+    """A `postqueue` that lists one message until it was asked for another try so often."""
+    script = tmp_path / "postqueue"
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import json, pathlib, sys\n"
+        f"tries = pathlib.Path({str(tmp_path / 'tries')!r})\n"
+        "done = int(tries.read_text()) if tries.exists() else 0\n"
+        "assert sys.argv[1:3] == ['-c', '/etc/pf'], sys.argv\n"
+        "if sys.argv[3:] == ['-i', 'QUEUEID']:\n"
+        "    tries.write_text(str(done + 1))\n"
+        "elif sys.argv[3:] == ['-j']:\n"
+        "    print('garbage')\n"
+        "    print(json.dumps({'queue_id': 'OTHER', 'recipients': [{'address': 'adam@acme.test'}]}))\n"
+        f"    if done < {holds}:\n"
+        f"        print(json.dumps({{'queue_id': 'QUEUEID', 'recipients': [{{'address': {recipient!r}}}]}}))\n"
+        "else:\n"
+        "    sys.exit(69)\n"
+    )
+    script.chmod(0o755)
+    return MailQueue("/etc/pf", command=(str(script),))
+
+
+def test_mail_for_an_earlier_mailbox_is_tried_until_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "TRIES", (0.0,) * 3)
+    waiting = postfix(tmp_path, holds=2)
+    assert waiting.holding("eve@acme.test") == ["QUEUEID"]
+    waiting.let_go("eve@acme.test")
+    assert waiting.holding("eve@acme.test") == []
+    assert (tmp_path / "tries").read_text() == "2"
+
+
+def test_what_does_not_go_keeps_the_address_from_being_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "TRIES", (0.0,) * 3)
+    with pytest.raises(EngineBusy, match="1 messages"):
+        postfix(tmp_path, holds=99).let_go("eve@acme.test")
+
+
+def test_a_queue_that_does_not_answer_is_not_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable):
+        MailQueue(command=(str(tmp_path / "nothing"),)).let_go("eve@acme.test")
+    with pytest.raises(EngineUnavailable):
+        MailQueue(command=("/bin/false",)).holding("eve@acme.test")

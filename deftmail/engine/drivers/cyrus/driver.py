@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from deftmail.engine.drivers.cyrus.admin import AdminSession, Note
 from deftmail.engine.drivers.cyrus.keys import DkimKeys
+from deftmail.engine.drivers.cyrus.queue import MailQueue
 from deftmail.engine.drivers.cyrus.sessions import Sessions
 from deftmail.engine.drivers.cyrus.sieve import compose
 from deftmail.engine.drivers.cyrus.tokens import TokenSource
@@ -74,6 +75,7 @@ class CyrusEngine:
         jmap_url: str,
         jmap_socket: str = "",
         sessions: Sessions,
+        queue: MailQueue,
         lmtp: tuple[str, int] | None = None,
         operator_domain: str = "",
     ) -> None:
@@ -83,6 +85,7 @@ class CyrusEngine:
         self._jmap_url = jmap_url.rstrip("/")
         self._jmap_socket = jmap_socket
         self._sessions = sessions
+        self._queue = queue
         self._lmtp = lmtp
         self._operator_domain = operator_domain
         # Its own client: what the web's remembers of a mailbox (folders) may be of an earlier incarnation.
@@ -100,6 +103,7 @@ class CyrusEngine:
             jmap_url=conf.cyrus_jmap_url,
             jmap_socket=conf.cyrus_jmap_socket,
             sessions=Sessions(conf.cyrus_sessions_socket),
+            queue=MailQueue(conf.postfix_config),
             lmtp=_host_port(conf.cyrus_lmtp),
             operator_domain=conf.operator_domain,
         )
@@ -176,6 +180,7 @@ class CyrusEngine:
             admin.delete(spec.address, found.made_for)
             found = None
         if found is None:
+            self._queue.let_go(spec.address)
             admin.create(spec.address, wanted)
         elif self._sessions and (spec.state is MailboxState.DISABLED or found.password != wanted.password):
             # Before the note is changed: where it fails, the next attempt finds it as it is now. Also where nothing is
@@ -207,6 +212,9 @@ class CyrusEngine:
         with self._admin() as admin:
             admin.delete(address, mailbox_id)
         self._tokens.forget(address)
+        # What waits for it is told now. Where Postfix is away, that is done before the address is used again.
+        with suppress(EngineUnavailable):
+            self._queue.retry(self._queue.holding(address))
 
     def usage(self, addresses: Sequence[str]) -> Mapping[str, Usage]:
         found: dict[str, Usage] = {}

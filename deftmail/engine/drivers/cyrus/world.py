@@ -13,6 +13,7 @@ from deftmail.engine.conformance.world import DeliveryRefused, World
 from deftmail.engine.drivers.cyrus.admin import AdminSession
 from deftmail.engine.drivers.cyrus.driver import CyrusEngine
 from deftmail.engine.drivers.cyrus.keys import DkimKeys
+from deftmail.engine.drivers.cyrus.queue import MailQueue
 from deftmail.engine.drivers.cyrus.sessions import Sessions
 from deftmail.engine.drivers.cyrus.tokens import TokenSource
 from deftmail.engine.observed import ObservedEngine
@@ -107,6 +108,7 @@ class CyrusWorld(World):
                 tokens=TokenSource("eA=="),
                 jmap_url=f"http://{NOWHERE}:{NO_PORT}",
                 sessions=Sessions("/nowhere"),
+                queue=MailQueue(command=("/nowhere",)),
                 lmtp=(NOWHERE, NO_PORT),
             )
         )
