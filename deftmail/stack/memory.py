@@ -43,6 +43,35 @@ PORT_NAMES = (
 )
 
 
+class Claims:
+    """Ports that were chosen and that nobody listens on yet. Every stack asks here before it chooses one, so two that
+    start together never choose the same. Abstract Unix sockets (unix(7)): they end with their process, however it ends.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    def take(self, port: int) -> bool:
+        """Whether nobody listens on this port and no other stack has chosen it; then it is ours."""
+        if port not in self._held:
+            mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                mark.bind(f"\0deftmail-port-{port}")
+            except OSError:
+                mark.close()
+                return False
+            self._held[port] = mark
+        if is_free(port):
+            return True
+        self._held.pop(port).close()
+        return False
+
+    def close(self) -> None:
+        """Let go of all."""
+        while self._held:
+            self._held.popitem()[1].close()
+
+
 class Memory(BaseModel):
     """`<var>/stack.json`."""
 
@@ -62,25 +91,26 @@ class Memory(BaseModel):
     def save(self, var: Path) -> None:
         files.write(var / "stack.json", self.model_dump_json(indent=2) + "\n")
 
-    def settle_ports(self, seed: str) -> list[str]:
+    def settle_ports(self, seed: str, claims: Claims) -> list[str]:
         """Give every name a port that is free now; keep remembered ones. Returns names whose port had to change.
 
-        `seed` (hex) spreads the stacks of one machine, so that two clones started together do not race for one port.
+        `seed` (hex) spreads the stacks of one machine, so that each finds its own at once. `claims` are kept for as
+        long as the stack lives.
         """
         changed = []
         taken: set[int] = set()
         for name in PORT_NAMES:
             known = self.ports.get(name)
-            if known is not None and known not in taken and is_free(known):
+            if known is not None and known not in taken and claims.take(known):
                 taken.add(known)
                 continue
             if known is not None:
                 changed.append(name)
-            self.ports[name] = self._find(name, seed, taken)
+            self.ports[name] = self._find(name, seed, taken, claims)
             taken.add(self.ports[name])
         return changed
 
-    def _find(self, name: str, seed: str, taken: set[int]) -> int:
+    def _find(self, name: str, seed: str, taken: set[int], claims: Claims) -> int:
         reserved = taken | {port for other, port in self.ports.items() if other != name}
         start = int(seed, 16) % (LAST_PORT - FIRST_PORT - len(PORT_NAMES)) // 32 * 32
         block: Iterable[int] = range(FIRST_PORT, LAST_PORT + 1)
@@ -88,7 +118,7 @@ class Memory(BaseModel):
         if name == "web" and self.mode == "local":
             candidates = [*range(WEB_PORT, WEB_PORT + 20), *candidates]
         for port in candidates:
-            if port not in reserved and is_free(port):
+            if port not in reserved and claims.take(port):
                 return port
         raise StackError("no free port on 127.0.0.1")
 

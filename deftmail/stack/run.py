@@ -16,7 +16,7 @@ from typing import Literal
 
 from deftmail.stack import catalogue, files, processes, status
 from deftmail.stack.errors import StackError
-from deftmail.stack.memory import Memory
+from deftmail.stack.memory import Claims, Memory
 from deftmail.stack.paths import Layout, prepare_var
 from deftmail.stack.services import own
 from deftmail.stack.site import Site
@@ -61,15 +61,16 @@ def run(options: Options) -> int:
         ended = processes.end_leftovers(layout.pids, layout.name)
         if ended:
             say(f"ended what a killed supervisor had left: {', '.join(ended)}")
-        site = _remember(layout, options)
-        return _keep(site, options, interrupted)
+        with contextlib.closing(Claims()) as claims:
+            site = _remember(layout, options, claims)
+            return _keep(site, options, interrupted)
 
 
-def _remember(layout: Layout, options: Options) -> Site:
+def _remember(layout: Layout, options: Options, claims: Claims) -> Site:
     memory = Memory.load(layout.var)
     if options.mode is not None:
         memory.mode = options.mode
-    changed = memory.settle_ports(layout.name.rpartition("-")[2])
+    changed = memory.settle_ports(layout.name.rpartition("-")[2], claims)
     if changed:
         say(f"another program took the port of: {', '.join(changed)}")
     memory.save(layout.var)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 
 from deftmail import cli as console
 from deftmail.stack import cli, run, status
-from deftmail.stack.memory import Memory
+from deftmail.stack.memory import Claims, Memory
 
 
 @pytest.fixture
 def started(tmp_path: Path) -> Path:
     """The data folder of a stack that ran once and does not run now."""
     memory = Memory(mode="test")
-    memory.settle_ports("beef")
+    with closing(Claims()) as claims:
+        memory.settle_ports("beef", claims)
     memory.save(tmp_path)
     return tmp_path
 
