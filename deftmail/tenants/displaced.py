@@ -7,7 +7,6 @@ address itself is free for its mailbox, and no mail of his goes there any more. 
 from __future__ import annotations
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.hashers import check_password
 from django.db import transaction
 
 from deftmail.kit.tenancy import tenant_tx
@@ -39,10 +38,6 @@ def displace(user: User) -> None:
         audit.record(Actor.system(membership.tenant_id), "person.address_lost", None, person=str(user.pk))
 
 
-def sign_in_displaced(email: str, password: str) -> User | None:
-    """The displaced person who types his former address and his own password. For the sign-in page, after the present
-    holder of the address was tried."""
-    for user in User.objects.filter(former_email=email.strip().lower()).exclude(former_email="")[:5]:
-        if check_password(password, user.password):
-            return user
-    return None
+def former_holders(email: str) -> list[User]:
+    """Who lost this address and may still sign in by it. More than one only where it was lost more than once."""
+    return list(User.objects.filter(former_email=email).exclude(former_email="")[:5])

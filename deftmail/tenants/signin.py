@@ -1,7 +1,7 @@
 """Sign-in: one page for owners, admins and mailbox people (django-allauth under our rules).
 
 Each try is counted as a failure of its account and its address *before* anything is hashed, and given back when it was
-right; known, unknown and displaced addresses cost one bcrypt and get one answer; each success begins a new session and
+right; known, unknown and displaced addresses cost two bcrypts and get one answer; each success begins a new session and
 one row of the log.
 """
 
@@ -35,7 +35,7 @@ from deftmail.tenants.access import actor_for
 from deftmail.tenants.actions.account import follow_browser
 from deftmail.tenants.actions.passwords import reset_own_password
 from deftmail.tenants.addresses import as_typed
-from deftmail.tenants.displaced import sign_in_displaced
+from deftmail.tenants.displaced import former_holders
 from deftmail.tenants.guards import actor_of, forget_actor
 from deftmail.tenants.models import Role, User
 
@@ -70,23 +70,31 @@ def _nobody() -> str:
     return bare_hash(make_password(secrets.token_urlsafe(32)))
 
 
+def _holders(email: str) -> Iterator[User | None]:
+    """Who signs in by this address: its present holder, then whoever lost it. None, to be compared with nobody's
+    password, where there is no such person, so that time tells neither (an address lost twice takes longer: accepted).
+    """
+    yield User.objects.filter(email=email).first()
+    yield from former_holders(email) or (None,)
+
+
 class PasswordBackend(AuthenticationBackend):
-    """One address, one bcrypt, one answer."""
+    """One address, two bcrypts where the first is no, one answer."""
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> AbstractBaseUser | None:
         """The person, or None. Takes the same time whether the address is known, and for passwords over 72 bytes."""
         password = str(credentials.get("password") or "")
         email = as_typed(str(credentials.get("email") or credentials.get("username") or ""))
-        user = User.objects.filter(email=email).first()
-        hashed = bare_hash(user.password) if user is not None and user.has_usable_password() else _nobody()
-        # bcrypt refuses over 72 bytes: then compare something else for as long, and the answer is no.
-        right = verify_password(password if fits(password) else "-", hashed) and fits(password)
-        if user is None or not right:
-            user = sign_in_displaced(email, password) if fits(password) else None
-        if user is not None and not user.is_active:
-            self._stash_user(user)
-            return None
-        return user
+        for user in _holders(email):
+            hashed = bare_hash(user.password) if user is not None and user.has_usable_password() else _nobody()
+            # bcrypt refuses over 72 bytes: then compare something else for as long, and the answer is no.
+            right = verify_password(password if fits(password) else "-", hashed) and fits(password)
+            if user is not None and right:
+                if user.is_active:
+                    return user
+                self._stash_user(user)
+                return None
+        return None
 
     def get_user(self, user_id: Any) -> User | None:
         """The person of a session, with his membership in the same look-up: every page asks for both."""

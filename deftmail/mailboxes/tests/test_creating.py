@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import check_password
 
 from deftmail.domains.testing import make_domain
+from deftmail.engine.registry import engine
 from deftmail.kit.errors import Forbidden
 from deftmail.kit.passwords import bare_hash, verify_password
 from deftmail.kit.tenancy import tenant_tx
@@ -17,9 +20,9 @@ from deftmail.mailboxes.models import MailUser
 from deftmail.mailboxes.selectors import needs_recovery_address
 from deftmail.mailboxes.testing import make_mailbox
 from deftmail.tenants.actor import Actor
-from deftmail.tenants.displaced import sign_in_displaced
 from deftmail.tenants.errors import CompanySuspended
 from deftmail.tenants.models import Membership, Role, Tenant, User
+from deftmail.tenants.signin import PasswordBackend
 from deftmail.tenants.testing import audit_of, make_company, make_member, set_columns
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +104,7 @@ class TestRefused:
             ("a..b@acme.test", "local_dots"),
             ("alice+shop@acme.test", "local_plus"),
             ("al ice@acme.test", "local_bad_chars"),
+            ("-alice@acme.test", "local_hyphen"),
             ("älice@acme.test", "local_not_ascii"),
             ("x" * 65 + "@acme.test", "local_too_long"),
             ("alice@acme.test\r\nBcc: x@y.test", "line_break"),
@@ -111,6 +115,16 @@ class TestRefused:
             create(cast.owner, email)
         assert refusal.value.data["reason"] == reason
         assert refusal.value.field == "email"
+
+    def test_what_the_engine_cannot_serve_is_said_before_anything_is_made(self, cast, domain, monkeypatch):
+        limits = replace(engine().capabilities, max_address=20, reserved=frozenset({"anyone"}))
+        monkeypatch.setattr(type(engine()), "capabilities", limits)
+        for email, reason in (("a" * 11 + "@acme.test", "address_too_long"), ("Anyone@acme.test", "reserved")):
+            with pytest.raises(errors.AddressInvalid) as refusal:
+                create(cast.owner, email)
+            assert refusal.value.data["reason"] == reason
+        assert mailboxes(cast.acme) == []
+        assert create(cast.owner, "a" * 10 + "@acme.test")
 
     def test_a_domain_the_company_does_not_have(self, cast, domain):
         with pytest.raises(errors.DomainNotYours):
@@ -275,9 +289,13 @@ class TestAStrangerSignedInWithTheAddress:
         assert moved.former_email == "alice@acme.test"
         assert moved.email.endswith("@displaced.invalid")
         assert Membership.objects.get(user=moved).role == Role.OWNER
-        assert sign_in_displaced("Alice@acme.test", GOOD_PASSWORD) == moved
-        assert sign_in_displaced("alice@acme.test", OTHER_PASSWORD) is None
-        assert sign_in_displaced("", GOOD_PASSWORD) is None
+        sign_in = PasswordBackend().authenticate
+        assert sign_in(None, email="Alice@acme.test", password=GOOD_PASSWORD) == moved
+        assert sign_in(None, email="alice@acme.test", password=OTHER_PASSWORD) == User.objects.get(
+            email="alice@acme.test"
+        )
+        assert sign_in(None, email="alice@acme.test", password="neither of these") is None
+        assert sign_in(None, email="", password=GOOD_PASSWORD) is None
 
     def test_his_companys_letters_no_longer_go_to_the_address(self, cast, stranger, domain):
         create(cast.owner)
