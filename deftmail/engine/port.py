@@ -190,6 +190,7 @@ class Capabilities:
     mailbox_tokens: `jmap_access` gives credentials of one mailbox only, fit for handing to a push process
     max_batch: specs that `apply_mailboxes` sends in one exchange
     max_address: characters of the longest address the engine can serve whole; `apply_mailbox` refuses longer ones
+    reserved: local parts that mean something else to the engine; `apply_mailbox` refuses them
     """
 
     enforces_state: bool
@@ -201,6 +202,7 @@ class Capabilities:
     ends_sessions: bool
     max_batch: int = 1
     max_address: int = 254  # RFC 5321 §4.5.3.1.3, a path without its brackets
+    reserved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ def parse_mailbox_local(text: str) -> str:
             _("A mailbox name cannot contain +; mail to name+anything reaches name."),
         )
     _check_local(local, text)
+    if local.startswith("-"):  # Postfix refuses it: programs take it for an option
+        raise AddressError("local_hyphen", _("A mailbox name cannot begin with a hyphen."), item=_shown(text))
     if not _OURS.match(local):
         raise AddressError(
             "local_bad_chars",

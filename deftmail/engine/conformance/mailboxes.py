@@ -182,6 +182,13 @@ def longest_address_works_and_a_longer_one_is_refused(engine: MailEngine, world:
         assert error.permanent
 
 
+def reserved_names_are_refused(engine: MailEngine, world: World) -> None:
+    name = world.domain().name
+    for local in engine.capabilities.reserved:
+        refusal_of(EngineRefused, partial(engine.apply_mailbox, mailbox_spec(f"{local}@{name}")), f"{local} as a name")
+    assert engine.list_mailboxes(name) == []
+
+
 def listing_of_an_unknown_domain_is_empty(engine: MailEngine, world: World) -> None:
     assert engine.list_mailboxes(world.new_name()) == []
 
@@ -294,6 +301,7 @@ CASES = (
     address_of_a_new_row_is_empty_without_a_removal,
     listing_is_exact,
     longest_address_works_and_a_longer_one_is_refused,
+    reserved_names_are_refused,
     listing_of_an_unknown_domain_is_empty,
     similar_addresses_are_different_mailboxes,
     applies_at_once_make_one_mailbox,

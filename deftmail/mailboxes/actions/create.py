@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deftmail.domains.models import Domain
+from deftmail.engine.registry import engine
 from deftmail.kit.tenancy import tenant_tx
 from deftmail.mailboxes.actions.common import check_strength, quota_within, sync, tidy_name
 from deftmail.mailboxes.actions.people import person_of
@@ -97,9 +98,17 @@ def _insert(actor: Actor, address: Address, web_password: str, display_name: str
 
 def _address(email: str) -> Address:
     try:
-        return parse_mailbox_address(email)
+        address = parse_mailbox_address(email)
     except AddressError as error:
         raise AddressInvalid(error.said(_), reason=error.code) from None
+    # Said here, where it can be mended: the engine would refuse it when the mailbox has its place and its person.
+    server = engine().capabilities
+    if len(address.ascii) > server.max_address:
+        said = _("This installation's mail server takes addresses of at most %(limit)s characters.")
+        raise AddressInvalid(said % {"limit": server.max_address}, reason="address_too_long")
+    if address.local in server.reserved:
+        raise AddressInvalid(_("The mail server keeps this name for itself. Choose another."), reason="reserved")
+    return address
 
 
 def _is_member(actor: Actor, email: str) -> bool:

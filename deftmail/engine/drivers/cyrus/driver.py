@@ -55,6 +55,7 @@ from deftmail.kit.conf import conf
 MIB = 1024 * 1024
 # Measured on 3.6.1: uploads of an account with a longer name answer 404, so its people could attach nothing.
 MAX_ADDRESS = 80
+RESERVED = frozenset({"anonymous", "anyone"})  # strangers and everybody, in its access lists
 PROBE_TIMEOUT = 2.0  # seconds for one answer of a part that is asked whether it is well
 # Seconds between looks at a mailbox that another worker is filling: while one makes its database of scripts, Cyrus
 # answers the other "System I/O error".
@@ -120,6 +121,7 @@ class CyrusEngine:
             ends_sessions=bool(self._sessions),
             max_batch=100,
             max_address=MAX_ADDRESS,
+            reserved=RESERVED,
         )
 
     def close(self) -> None:
