@@ -260,14 +260,18 @@ def test_mail_forged_in_the_name_of_a_domain_is_treated_as_that_domain_asks(shop
     bank = f"{policy}{secrets.token_hex(4)}.test"
     real, forger = "203.0.113.7", "198.51.100.25"
     shop.world.zone(bank)
-    texts = {bank: f"v=spf1 ip4:{real} -all", f"_dmarc.{bank}": f"v=DMARC1; p={policy}"}
+    # From and envelope lie side by side below the domain that has the policy: it counts, and they are aligned (§3.1.1).
+    bounces = f"bounces.{bank}"
+    texts = {bounces: f"v=spf1 ip4:{real} -all", f"_dmarc.{bank}": f"v=DMARC1; p={policy}"}
     shop.world.publish(bank, [{"type": "TXT", "name": name, "value": value} for name, value in texts.items()])
     subjects = {address: f"{policy} {secrets.token_hex(4)}" for address in (real, forger)}
 
     def send(address: str) -> tuple[int, str]:
         with shop.world.outside(address) as server:
             try:
-                server.send_message(letter(f"ceo@{bank}", shop.mailbox, subjects[address]), from_addr=f"bounce@{bank}")
+                server.send_message(
+                    letter(f"ceo@mail.{bank}", shop.mailbox, subjects[address]), from_addr=f"bounce@{bounces}"
+                )
             except smtplib.SMTPDataError as error:
                 return error.smtp_code, str(error.smtp_error)
         return 250, ""

@@ -14,6 +14,8 @@ from deftmail.stack.site import Site
 
 USER = "_rspamd"
 PACKAGED = Path("/etc/rspamd")
+SUFFIXES = Path("/usr/share/rspamd/effective_tld_names.dat")
+RESERVED = ("test", "example", "invalid", "localhost")  # RFC 2606 §2
 # Prefixes of the Redis hashes that the engine's driver fills: field `selector.domain` = PEM, field domain = selector.
 KEYS, SELECTORS = "DKIM_KEYS", "DKIM_SELECTORS"
 
@@ -28,6 +30,9 @@ def service(site: Site) -> Service:
         shutil.rmtree(home / "etc", ignore_errors=True)
         shutil.copytree(PACKAGED, home / "etc", ignore=shutil.ignore_patterns("local.d", "override.d"))
         write_configuration(home / "etc", values(site))
+        # Below which names people register decides whose DMARC policy counts (RFC 7489 §3.2).
+        suffixes = SUFFIXES.read_text() + "".join(f"{name}\n" for name in RESERVED)
+        files.write(home / "etc" / SUFFIXES.name, suffixes)
         _hand_over(home / "etc", owner)
         _give_operator_key(site)
 
@@ -51,6 +56,7 @@ def service(site: Site) -> Service:
 def values(site: Site) -> dict[str, object]:
     return {
         **site.values(),
+        "public_suffixes": site.layout.var / "rspamd" / "etc" / SUFFIXES.name,
         "redis_address": site.address("redis"),
         "dns_server": f"127.0.0.1:{site.port('dns')}",
         "milter_listen": site.address("milter"),
