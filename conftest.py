@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest_plugins = ["deftmail.tenants.testing", "deftmail.engine.testing", "deftmail.domains.testing"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Two processes test on one stack: a test that is `alone` waits for the other's, and keeps the next one waiting."""
+    var = Path(os.environ.get("DEFTMAIL_VAR", "/nowhere"))
+    if not var.is_dir():
+        return (yield)
+    kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with (var / "tests.gate").open("a") as gate, (var / "tests.lock").open("a") as lock:
+        fcntl.flock(gate, kind)  # first in the queue, or who is many would never let one through
+        fcntl.flock(lock, kind)
+        if kind == fcntl.LOCK_SH:
+            fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -239,6 +239,7 @@ def test_what_the_spam_filter_refuses_after_the_charge_is_given_back(shop: Shop)
     assert shop.used(mailbox) == 5
 
 
+@pytest.mark.alone
 def test_killing_redis_in_the_middle_changes_nothing(shop: Shop):
     mailbox = shop.mailbox()
     shop.set_limits(recipients_per_mailbox_day=2000)
