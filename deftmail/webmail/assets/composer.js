@@ -169,8 +169,12 @@ function start(root) {
     true,
   )
 
-  // Who comes back from signing in need not wait for the next try.
-  addEventListener('focus', () => failed && save())
+  // Who comes back from signing in need not wait for the next try; one under way began before.
+  addEventListener('focus', async () => {
+    if (!failed) return
+    await saving
+    save()
+  })
 
   // What to say of a draft that is kept. Of one whose last save is under way it is not known yet which it will be.
   const here = () => encodeURIComponent(location.pathname + location.search)
