@@ -44,5 +44,5 @@ def test_an_unknown_key_is_an_empty_session(key: str | None) -> None:
 
 
 def test_a_cookie_with_a_nul_is_a_guest(client: Client) -> None:
-    client.cookies.load(r'dm_session="aaaaaaaaaaaa\000"')
-    assert client.get("/").status_code == 200
+    # As it comes from outside: newer Pythons make none, also in a test.
+    assert client.get("/", headers={"cookie": r'dm_session="aaaaaaaaaaaa\000"'}).status_code == 200
