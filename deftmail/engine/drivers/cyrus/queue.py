@@ -16,7 +16,8 @@ from typing import Any
 from deftmail.engine.errors import EngineBusy, EngineUnavailable
 
 POSTQUEUE = "/usr/sbin/postqueue"
-ANSWERS_WITHIN = 20.0  # seconds; a queue of a hundred thousand messages is listed in two
+ANSWERS_WITHIN = 20.0  # seconds; a queue that takes longer to list is tried again later
+AT_ONCE = 100  # messages asked for in one look: each is a process
 TRIES = (0.1, 0.2, 0.4, 0.8, 1.5)
 """Seconds between looks whether a refusal has reached the queue; then the job comes again later."""
 
@@ -52,8 +53,8 @@ class MailQueue:
             time.sleep(wait)
 
     def retry(self, queue_ids: Sequence[str]) -> None:
-        """Ask for another try of these messages. Raises EngineUnavailable."""
-        for queue_id in queue_ids:
+        """Ask for another try of these messages, at most `AT_ONCE` of them. Raises EngineUnavailable."""
+        for queue_id in queue_ids[:AT_ONCE]:
             self._run("-i", queue_id)
 
     def _listed(self) -> Iterator[dict[str, Any]]:
