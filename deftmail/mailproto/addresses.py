@@ -131,6 +131,12 @@ def parse_mailbox_address(text: str) -> Address:
     return Address(parse_mailbox_local(address.local), address.domain)
 
 
+def base_address(address: str) -> str:
+    """`name+anything@domain` is `name@domain` (RFC 5233); no address we give out holds a plus."""
+    local, at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"
+
+
 def parse_recipients(text: str, *, limit: int = 500) -> tuple[Recipient, ...]:
     """Read a composer's recipient field: ``Name <a@b>, c@d; "Doe, J." <e@f>``.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
+from deftmail.mailproto.addresses import base_address
+
 MAX_SUBJECT = 900  # characters; with its header's name below the 998 of RFC 5322 §2.1.1
 MAX_REFERENCES = 40  # identifiers; RFC 5322 §3.6.4 sets none, but headers of kilobytes get messages refused
 MAX_REFERENCES_LENGTH = 2_000  # characters of the header
@@ -101,10 +103,10 @@ def reply_recipients(original: Original, own: Collection[str], *, mode: ReplyMod
     only where that was nobody else. Addresses appear once; what has no ``@`` is left out, and where nobody can be
     answered ``to`` is empty.
     """
-    mine = {_base(address.lower()) for address in own}
+    mine = {base_address(address.lower()) for address in own}
     if mode == "list" and (post := list_address(original.list_post)):
         return ReplyTo((Person("", post),))
-    wrote_it = any(_base(person.email.lower()) in mine for person in original.from_)
+    wrote_it = any(base_address(person.email.lower()) in mine for person in original.from_)
     if wrote_it:
         to = _unique(original.to, mine)
         cc = _unique(original.cc, mine, _addresses(to)) if mode != "reply" or not to else ()
@@ -169,14 +171,9 @@ def _unique(people: Iterable[Person], mine: set[str], taken: Collection[str] = f
     found: dict[str, Person] = {}
     for person in people:
         address = person.email.strip().lower()
-        if "@" in address and address not in taken and _base(address) not in mine:
+        if "@" in address and address not in taken and base_address(address) not in mine:
             found.setdefault(address, Person(_one_line(person.name), person.email.strip()))
     return tuple(found.values())
-
-
-def _base(address: str) -> str:
-    local, at, domain = address.rpartition("@")
-    return local.partition("+")[0] + at + domain
 
 
 def _addresses(people: Iterable[Person]) -> set[str]:

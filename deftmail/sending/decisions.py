@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deftmail.sending.limits import Subject
 
 from deftmail.mailboxes.fullness import MAIL_WAITS
+from deftmail.mailproto.addresses import base_address
 
 
 class Code(StrEnum):
@@ -222,12 +223,6 @@ def may_receive(recipient: Recipient) -> Verdict:
             return Verdict(Code.LATER, "mailbox-full", "This mailbox is full at the moment, please try again later")
         return Verdict(Code.REFUSE, "mailbox-full", "This mailbox has been full for a week and takes no more mail")
     return OK
-
-
-def base_address(address: str) -> str:
-    """`name+anything@domain` is `name@domain` (recipient_delimiter); no address we give out holds a plus."""
-    local, at, domain = address.rpartition("@")
-    return f"{local.partition('+')[0]}{at}{domain}"
 
 
 def _plain(text: str) -> str:

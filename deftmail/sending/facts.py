@@ -13,7 +13,8 @@ from deftmail.kit import ratelimit
 from deftmail.kit.conf import conf
 from deftmail.mailboxes.actions import record_usage
 from deftmail.mailboxes.selectors.system import Account, account_by_address
-from deftmail.sending.decisions import Recipient, Sender, base_address
+from deftmail.mailproto.addresses import base_address
+from deftmail.sending.decisions import Recipient, Sender
 from deftmail.sending.selectors import system
 
 __all__ = ["poke_checks", "recipient", "sender"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deftmail.mailproto.addresses import base_address
 from deftmail.sending.decisions import (
     OK,
     BlockFact,
@@ -17,7 +18,6 @@ from deftmail.sending.decisions import (
     Recipient,
     Sender,
     Verdict,
-    base_address,
     may_receive,
     may_send,
 )

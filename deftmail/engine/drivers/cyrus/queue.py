@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deftmail.engine.errors import EngineBusy, EngineUnavailable
+from deftmail.mailproto.addresses import base_address
 
 POSTQUEUE = "/usr/sbin/postqueue"
 ANSWERS_WITHIN = 20.0  # seconds; a queue that takes longer to list is tried again later
@@ -34,7 +35,7 @@ class MailQueue:
         found = []
         for message in self._listed():
             recipients = message.get("recipients") or ()
-            if any(_mailbox(str(each.get("address", ""))) == wanted for each in recipients):
+            if any(base_address(str(each.get("address", ""))).lower() == wanted for each in recipients):
                 found.append(str(message["queue_id"]))
         return found
 
@@ -76,9 +77,3 @@ class MailQueue:
         if done.returncode != 0:
             raise EngineUnavailable(f"postqueue: {done.stderr.decode(errors='replace').strip()[:200]}")
         return done.stdout
-
-
-def _mailbox(recipient: str) -> str:
-    """The mailbox behind a recipient, whose local part may have a tag (RFC 5233)."""
-    local, _at, domain = recipient.lower().rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
